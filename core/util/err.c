@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "util/err.h"
+
+#include "util/reason.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ERR_TEXT_MAX = 6000 };
+
+static const char *const code_names[ARC_E_COUNT] = {
+    "unknown",  "timeout",   "cancelled",   "closed",   "refused", "dns",
+    "tls",      "auth",      "denied",      "notfound", "conflict",
+    "throttled", "unavailable", "protocol", "limit",    "hostkey", "config",
+    "io",       "nomem"};
+
+/* Handed out when there is no memory for a better one; refs 0 marks it. */
+static struct arc_err *out_of_memory(void) {
+  static union {
+    struct arc_err err;
+    char room[sizeof(struct arc_err) + 16];
+  } nomem;
+  nomem.err.code = ARC_E_NOMEM;
+  nomem.err.retry_after = -1;
+  memcpy(nomem.room + offsetof(struct arc_err, message), "out of memory", 14);
+  return &nomem.err;
+}
+
+static bool worth_retrying(enum arc_code code) {
+  return code == ARC_E_TIMEOUT || code == ARC_E_CLOSED ||
+         code == ARC_E_REFUSED || code == ARC_E_DNS ||
+         code == ARC_E_THROTTLED || code == ARC_E_UNAVAILABLE;
+}
+
+const char *arc_code_name(enum arc_code code) {
+  return code < ARC_E_COUNT ? code_names[code] : code_names[0];
+}
+
+/* Copies text, spelling control bytes as \xNN; returns the length. */
+static size_t sanitise(char *to, const char *from) {
+  size_t n = 0;
+  for (; *from; from++) {
+    unsigned char c = (unsigned char)*from;
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
+      n += (size_t)sprintf(to + n, "\\x%02x", c); // NOLINT: 4 bytes are there
+    } else {
+      to[n++] = (char)c;
+    }
+  }
+  to[n] = '\0';
+  return n;
+}
+
+static struct arc_err *make(enum arc_code code, const char *format,
+                            va_list args) {
+  char text[ERR_TEXT_MAX];
+  vsnprintf(text, sizeof text, format, args);
+  struct arc_err *err = calloc(1, sizeof *err + 4 * strlen(text) + 1);
+  if (!err) {
+    return out_of_memory();
+  }
+  err->refs = 1;
+  err->code = code;
+  err->retryable = worth_retrying(code);
+  err->retry_after = -1;
+  sanitise(err->message, text);
+  return err;
+}
+
+struct arc_err *arc_err_new(enum arc_code code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  struct arc_err *err = make(code, format, args);
+  va_end(args);
+  return err;
+}
+
+struct arc_err *arc_err_reason(const char *reason, const char *format, ...) {
+  const struct arc_reason *known = arc_reason_find(reason);
+  assert(known);
+  va_list args;
+  va_start(args, format);
+  struct arc_err *err = make(known->code, format, args);
+  va_end(args);
+  err->reason = known->name;
+  err->retryable = known->retryable;
+  return err;
+}
+
+struct arc_err *arc_err_at(struct arc_err *err, const char *op,
+                           const char *phase) {
+  if (!err->op) {
+    err->op = op;
+  }
+  if (!err->phase) {
+    err->phase = phase;
+  }
+  return err;
+}
+
+static enum arc_code code_of_errno(int number) {
+  switch (number) {
+  case ECONNREFUSED:
+    return ARC_E_REFUSED;
+  case ETIMEDOUT:
+    return ARC_E_TIMEOUT;
+  case ECANCELED:
+    return ARC_E_CANCELLED;
+  case ECONNRESET:
+  case EPIPE:
+  case ENOTCONN:
+    return ARC_E_CLOSED;
+  case ENOENT:
+    return ARC_E_NOTFOUND;
+  case EACCES:
+  case EPERM:
+    return ARC_E_DENIED;
+  case ENOMEM:
+    return ARC_E_NOMEM;
+  case EMFILE:
+  case ENFILE:
+    return ARC_E_LIMIT;
+  default:
+    return ARC_E_IO;
+  }
+}
+
+struct arc_err *arc_err_errno(int status, const char *format, ...) {
+  int number = status < 0 ? -status : status;
+  char what[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(what, sizeof what, format, args);
+  va_end(args);
+  struct arc_err *err = arc_err_new(code_of_errno(number), "%s: %s", what,
+                                    strerror(number));
+  err->status = number;
+  return err;
+}
+
+struct arc_err *arc_err_ref(struct arc_err *err) {
+  if (err && err->refs) {
+    err->refs++;
+  }
+  return err;
+}
+
+void arc_err_unref(struct arc_err *err) {
+  if (!err || !err->refs || --err->refs) {
+    return;
+  }
+  arc_err_unref(err->cause);
+  free(err);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "util/reason.h"
+
+#include <string.h>
+
+/* Keep sorted by name: found by bisection; a spec walks it. */
+const struct arc_reason arc_reasons[] = {
+    {"arm.authorization-failed", ARC_E_DENIED, false,
+     "ask an Owner of the machine's resource group for the role that the "
+     "message names; a new role takes some minutes to count"},
+    {"arm.bad-request", ARC_E_CONFIG, false,
+     "correct the value that the message names"},
+    {"arm.conflict", ARC_E_CONFLICT, false,
+     "another change is under way, or a lock forbids it: wait or remove the "
+     "lock, then try again"},
+    {"arm.machine-not-found", ARC_E_NOTFOUND, false,
+     "check the name, the resource group and the subscription: `arclua "
+     "machines` lists what you can see"},
+    {"arm.not-found", ARC_E_NOTFOUND, false,
+     "check the resource ID, and that you may read it"},
+    {"arm.provider-not-registered", ARC_E_CONFIG, false,
+     "an Owner registers it once: az provider register --namespace "
+     "Microsoft.HybridConnectivity"},
+    {"arm.server-error", ARC_E_UNAVAILABLE, true,
+     "Azure failed on its side: try again later; give the request id to its "
+     "support"},
+    {"arm.setup-needed", ARC_E_CONFIG, false,
+     "SSH is not set up on this machine: run `arclua exec --enable` (or the "
+     "same command with --enable) once; it creates the endpoint and the SSH "
+     "service configuration"},
+    {"arm.throttled", ARC_E_THROTTLED, true,
+     "Azure limits requests a subscription: wait the time it asks for, or "
+     "lower --parallel"},
+    {"arm.token-refused", ARC_E_AUTH, false,
+     "sign in again: the token has expired or is for another tenant or cloud"},
+    {"cred.az-failed", ARC_E_AUTH, false,
+     "run `az account get-access-token` to see what is wrong, often `az "
+     "login` mends it"},
+    {"cred.none", ARC_E_AUTH, false,
+     "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or "
+     "AZURE_ACCESS_TOKEN, or run `az login`"},
+    {"cred.unavailable", ARC_E_AUTH, false, "configure this credential"},
+    {"cred.untrusted-cloud", ARC_E_CONFIG, false,
+     "the credential in the environment belongs to another authority: give "
+     "the cloud file its own credential, or pass --trust-cloud"},
+    {"entra.bad-client", ARC_E_AUTH, false,
+     "check the client ID and the secret's value (not its ID) and that it has "
+     "not expired"},
+    {"entra.bad-request", ARC_E_AUTH, false,
+     "check the tenant, client ID and scope"},
+    {"entra.bad-tenant", ARC_E_AUTH, false,
+     "check AZURE_TENANT_ID and the cloud"},
+    {"entra.interaction-required", ARC_E_AUTH, false,
+     "sign in again interactively: the directory asks for more than this "
+     "credential can give"},
+    {"entra.server-error", ARC_E_UNAVAILABLE, true,
+     "Entra failed on its side: try again later"},
+    {"entra.throttled", ARC_E_THROTTLED, true,
+     "Entra limits sign-ins: wait the time it asks for"},
+    {"fleet.deadline", ARC_E_TIMEOUT, false,
+     "raise --deadline, or select fewer machines"},
+    {"fleet.stopped", ARC_E_CANCELLED, false,
+     "the run was interrupted before this machine was tried"},
+    {"http.bad-answer", ARC_E_PROTOCOL, false,
+     "what answered is not the service: look for a proxy or captive portal"},
+    {"http.too-large", ARC_E_LIMIT, false,
+     "the answer is larger than the service ever sends"},
+    {"machine.disconnected", ARC_E_UNAVAILABLE, false,
+     "on the machine: `azcmagent show` and start the agent; or pass "
+     "--try-disconnected"},
+    {"machine.posix-only", ARC_E_CONFIG, false,
+     "leave the option away for Windows machines, or exclude them with --os "
+     "linux"},
+    {"net.proxy-answer", ARC_E_PROTOCOL, false,
+     "a proxy or captive portal answered instead of the service: check "
+     "HTTPS_PROXY and NO_PROXY"},
+    {"net.proxy-auth", ARC_E_AUTH, false,
+     "the proxy wants credentials: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"},
+    {"relay.bad-answer", ARC_E_PROTOCOL, false,
+     "what answered is not an Azure Relay: look for a proxy in between"},
+    {"relay.bad-credentials", ARC_E_CONFIG, false,
+     "the credentials that ARM gave hold a value that cannot be sent"},
+    {"relay.busy", ARC_E_UNAVAILABLE, true,
+     "the relay is overloaded: try again later"},
+    {"relay.denied", ARC_E_DENIED, false,
+     "the relay refused fresh credentials: a firewall on the namespace, or a "
+     "wrong clock"},
+    {"relay.no-answer", ARC_E_TIMEOUT, true,
+     "the relay did not answer in time: try again; check the network"},
+    {"relay.no-endpoint", ARC_E_UNAVAILABLE, true,
+     "the machine's agent has not registered with the relay yet: wait a "
+     "minute; else restart its agent (himds)"},
+    {"relay.no-listener", ARC_E_UNAVAILABLE, true,
+     "the machine's agent is not connected to the relay: check that it runs, "
+     "and `azcmagent config get incomingconnections.enabled`"},
+    {"relay.rejected", ARC_E_REFUSED, false,
+     "the machine's agent rejected the connection, as the message says"},
+    {"relay.reset", ARC_E_CLOSED, false,
+     "the connection broke: the agent, the relay or the network went away"},
+    {"relay.server-error", ARC_E_UNAVAILABLE, true,
+     "the relay failed on its side: try again later"},
+    {"relay.sshd-refused", ARC_E_REFUSED, false,
+     "the SSH server on the machine is not listening on this port: start "
+     "sshd, or choose its port with --port"},
+    {"relay.too-slow", ARC_E_UNAVAILABLE, true,
+     "the machine's agent did not accept in time: try again"},
+    {"ssh.agent-failed", ARC_E_AUTH, false,
+     "check the agent: SSH_AUTH_SOCK and `ssh-add -l`"},
+    {"ssh.auth-refused", ARC_E_AUTH, false,
+     "check the user (-l) and the key (-i); its public half must be in the "
+     "machine's authorized_keys"},
+    {"ssh.bad-key", ARC_E_CONFIG, false,
+     "the identity file cannot be used, as the message says"},
+    {"ssh.channel-refused", ARC_E_REFUSED, false,
+     "the SSH server refused another session: see MaxSessions in its "
+     "sshd_config"},
+    {"ssh.hostkey-changed", ARC_E_HOSTKEY, false,
+     "if the machine was really rebuilt, remove the old key with the "
+     "ssh-keygen -R command in the message"},
+    {"ssh.hostkey-revoked", ARC_E_HOSTKEY, false,
+     "known_hosts marks this key as revoked: do not connect"},
+    {"ssh.hostkey-unknown", ARC_E_HOSTKEY, false,
+     "add the key to known_hosts, or use the policy accept-new"},
+    {"ssh.kex", ARC_E_PROTOCOL, false,
+     "client and server share no algorithm, as the message says"},
+    {"ssh.lost", ARC_E_CLOSED, false,
+     "the connection was lost; whether the command ran to its end is unknown"},
+    {"ssh.no-banner", ARC_E_TIMEOUT, true,
+     "something accepts connections but does not speak SSH: check sshd and "
+     "the port"},
+    {"ssh.no-identity", ARC_E_AUTH, false,
+     "name a key with -i, or start an SSH agent that holds one"},
+    {"ssh.protocol", ARC_E_PROTOCOL, false,
+     "the SSH server broke the protocol, as the message says"},
+    {"tls.expired", ARC_E_TLS, false,
+     "the server's certificate has expired, or this machine's clock is wrong"},
+    {"tls.untrusted", ARC_E_TLS, false,
+     "the certificate is signed by an unknown authority: a TLS-inspecting "
+     "proxy? Add its authority with SSL_CERT_FILE"},
+    {"tls.wrong-name", ARC_E_TLS, false,
+     "the certificate is for another host: a proxy or wrong address"},
+};
+
+const size_t arc_reasons_count = sizeof arc_reasons / sizeof *arc_reasons;
+
+const struct arc_reason *arc_reason_find(const char *name) {
+  size_t low = 0;
+  size_t high = arc_reasons_count;
+  while (low < high) {
+    size_t mid = low + (high - low) / 2;
+    int order = strcmp(name, arc_reasons[mid].name);
+    if (!order) {
+      return &arc_reasons[mid];
+    }
+    if (order < 0) {
+      high = mid;
+    } else {
+      low = mid + 1;
+    }
+  }
+  return NULL;
+}

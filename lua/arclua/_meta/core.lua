@@ -1,0 +1,325 @@
+-- SPDX-License-Identifier: MIT
+---@meta arclua.core
+-- The C primitives. Whatever waits yields the calling task and returns its value, or `nil, err`.
+-- Misuse (wrong type, unknown option, use after close) raises. All times are seconds.
+-- `timeout` options bound the one call; an enclosing arc.timeout or a cancel ends it earlier.
+
+---@class arclua.Error
+---@field code string        timeout cancelled closed refused dns tls auth denied notfound conflict throttled unavailable protocol limit hostkey config unknown io nomem
+---@field reason string?     one of core.reasons' keys
+---@field message string     one printable sentence
+---@field remedy string?     what the user can do
+---@field op string?         the primitive: "relay.connect"
+---@field phase string?      "tls", "upgrade", "auth" ...
+---@field retryable boolean
+---@field retry_after number?
+---@field status integer?    HTTP status, WebSocket close code or errno
+---@field tracking_id string?
+---@field cause arclua.Error?
+
+local core = {}
+
+--- Reasons: name -> { code=, retryable=, remedy= } (core/util/reason.c).
+core.reasons = {}
+
+---------------------------------------------------------------- tasks (core/lua/ltask.c)
+
+--- Starts fn(...) as a task at the loop's next turn.
+---@return arclua.Task
+function core.spawn(fn, ...) end
+
+---@class arclua.Task
+local Task = {}
+--- Waits for the task; returns what its function returned; raises what it raised (with traceback when it was a string).
+--- nil, err (cancelled, timeout) when the wait itself was ended.
+function Task:await() end
+--- Makes the task's pending and all later waits return nil, cancelled (but inside arc.shield). Sticky. Idempotent.
+function Task:cancel() end
+---@return "running"|"done"|"failed"
+function Task:status() end
+
+---@return true|nil, arclua.Error?
+function core.sleep(seconds) end
+--- Runs fn(...) in this task; waits inside return nil, timeout after so many seconds. Returns what fn returns.
+function core.timeout(seconds, fn, ...) end
+--- Runs fn(...) in this task; a cancel or an outer timeout does not end waits inside for at most so many seconds.
+function core.shield(seconds, fn, ...) end
+--- The running task, or nil on the main thread.
+function core.current() end
+--- A condition: c:wait() → true | nil, err; c:signal() wakes one, c:broadcast() all.
+function core.cond() end
+--- Seconds on the (scaled) monotonic clock; seconds since 1970 on the (scaled, skewed) wall clock.
+function core.now() end
+function core.time() end
+--- Gets/sets the clock's scale (1 = real; 100: one second lasts 10 ms).
+function core.scale(factor) end
+function core.skew(seconds) end
+--- { tasks=, ops=, streams=, lingers=, children= }: all alive things.
+function core.stats() end
+--- Runs the loop until no linger (remote command being ended, orderly close) is left.
+function core.linger() end
+--- Kills all tasks, then lingers. The state is unusable afterwards.
+function core.shutdown() end
+--- fn(err_text_with_traceback) is called for an error in a task that nobody awaits.
+function core.on_error(fn) end
+--- As Lua's coroutine.wrap/resume, but a wait inside is handed on to the task (the host installs them).
+function core.resume(co, ...) end
+function core.wrap(fn) end
+
+---------------------------------------------------------------- streams, tcp, processes (lstream.c, lprocess.c)
+
+---@class arclua.Stream
+local Stream = {}
+--- Up to n bytes (default 65536), at least one. Plain nil at the end; nil, err on failure.
+---@return string|nil, arclua.Error?
+function Stream:read(n) end
+--- All of s.
+---@return true|nil, arclua.Error?
+function Stream:write(s) end
+function Stream:shutdown() end   -- no more writes (half-close)
+function Stream:close() end      -- orderly; idempotent; also __close, __gc
+function Stream:abort(err) end   -- the peer sees a reset
+function Stream:name() end
+
+core.tcp = {}
+---@param opts { timeout: number? }?
+---@return arclua.Stream|nil, arclua.Error?
+function core.tcp.connect(host, port, opts) end
+--- Loopback or given address; port 0 = any. Listener: :accept() → stream | nil, err; :port(); :close().
+function core.tcp.listen(host, port) end
+--- Two connected streams (a socket pair), for specs and plumbing.
+function core.pair() end
+--- Copies both ways until both directions ended (end → shutdown, error → abort). Takes both streams.
+---@return true|nil, arclua.Error?
+function core.splice(a, b) end
+--- The process's own stdin (0), stdout (1), stderr (2) as a stream, without changing the descriptor's flags for others.
+function core.stdio(fd) end
+
+---@class arclua.SpawnOptions
+---@field args string[]              argv; args[1] is searched in PATH, no shell
+---@field env table<string,string>?  added to (or, with clear_env, instead of) the environment; false removes
+---@field clear_env boolean?
+---@field cwd string?
+---@field stdin string?              "null" (default) | "pipe" | "inherit"
+---@field stdout string?             "null" | "pipe" (default) | "inherit"
+---@field stderr string?             "null" | "pipe" | "inherit" (default) | "file:PATH" (appended)
+---@field socket boolean?            stdin+stdout are one socket pair: process:stream()
+---@field uid integer?               drop to this user and group (root only)
+---@field gid integer?
+---@field hostname string?           own UTS hostname where the system allows it, silently without otherwise
+---@field session boolean?           setsid: own session and process group; kill() then hits the group
+---@field die_with_parent boolean?   SIGKILL when this process dies (PR_SET_PDEATHSIG)
+core.process = {}
+---@return arclua.Process|nil, arclua.Error?
+function core.process.spawn(opts) end
+---@class arclua.Process
+local Process = {}
+--- { status = n } or { signal = "KILL" }.
+---@return { status: integer?, signal: string? }|nil, arclua.Error?
+function Process:wait() end
+---@param signal string|integer  "TERM", "KILL", ...
+function Process:kill(signal) end
+function Process:pid() end
+function Process:stdin() end     -- streams; each handed out once
+function Process:stdout() end
+function Process:stderr() end
+function Process:stream() end
+--- Kills (when running) and reaps. Also __close, __gc.
+function Process:close() end
+
+---------------------------------------------------------------- secrets, system (lsecret.c, lsys.c)
+
+---@class arclua.Secret   prints "<redacted>"; wiped on :close()
+--- From text (the caller's Lua string is not wiped: prefer secret_env, secret_file).
+function core.secret(text) end
+--- From an environment variable, nil when unset or empty.
+function core.secret_env(name) end
+--- From a file (O_NOFOLLOW; trailing newline dropped): secret | nil, err.
+function core.secret_file(path) end
+
+core.sys = {}
+function core.sys.getuid() end
+function core.sys.pid() end
+function core.sys.user() end                 -- login name of the effective user
+function core.sys.home() end                 -- $HOME, else passwd's
+function core.sys.isatty(fd) end
+function core.sys.winsize(fd) end            -- columns, rows | nil
+function core.sys.mkdir(path, mode) end      -- true | nil, err; parents too; an existing directory is fine
+function core.sys.mkdtemp(prefix) end        -- path of a new 0700 directory below $TMPDIR or /tmp | nil, err
+--- Atomic replace (temporary name, fsync, rename), no symlink followed. mode default 0600 (integer 384).
+function core.sys.write_file(path, data, mode) end
+function core.sys.append_file(path, data, mode) end  -- O_APPEND|O_NOFOLLOW, one write, under flock
+function core.sys.read_file(path, max) end   -- string | nil, err
+function core.sys.remove(path) end           -- file, link or whole tree (never follows links) | nil, err
+function core.sys.stat(path) end             -- { type="file|directory|link|other", mode=, size=, uid=, mtime= } | nil, err
+function core.sys.list(path) end             -- names | nil, err
+function core.sys.chmod(path, mode) end
+function core.sys.chown(path, uid, gid) end
+function core.sys.utc(seconds) end           -- "2026-11-22T16:41:24Z" (RFC 3339, ms when fractional)
+function core.sys.self() end                 -- path of the running executable
+function core.sys.rlimit_nofile() end        -- raises the soft limit to the hard one; returns it
+function core.sys.valid_utf8(s) end          -- boolean
+function core.sys.cpu() end                  -- user, system seconds of this process, peak RSS in KiB
+
+---------------------------------------------------------------- HTTP (lhttp.c)
+
+core.http = {}
+---@class arclua.HttpRequest
+---@field url string                     https only, but http for loopback
+---@field method string?                 default GET
+---@field headers table<string,string|arclua.Secret>?  a Secret value of Authorization is sent as "Bearer <secret>"
+---@field body string|arclua.Secret|nil
+---@field timeout number?                whole exchange, default 30
+---@field connect_timeout number?        default 10
+---@field max_body integer?              default 8 MiB; larger answers fail with http.too-large
+---@field ca string?                     PEM file added to the trust store for this request
+---@return { status: integer, headers: table<string,string>, body: string }|nil, arclua.Error?  header names lower case
+function core.http.request(opts) end
+
+---------------------------------------------------------------- Entra, ARM (lazure.c, on core/azure)
+
+core.token = {}
+--- One POST to a token endpoint. form values: strings or Secrets.
+---@param opts { url: string, form: table<string,string|arclua.Secret>, ca: string?, timeout: number? }
+---@return arclua.Secret|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=? }
+function core.token.request(opts) end
+--- Runs a command (argv, no shell) whose stdout is az-like JSON {accessToken, expiresOn|expires_on, tenant, subscription}.
+--- The error's message holds stderr, tokens redacted; code notfound when the program is absent.
+---@param opts { args: string[], timeout: number? }
+---@return arclua.Secret|nil, table|arclua.Error   { expires_on=, tenant=?, subscription=? }
+function core.token.command(opts) end
+--- The unverified claims of a JWT that may be shown: { tid=, oid=, appid=, upn=, aud=, exp=, iss= } | nil.
+function core.token.claims(secret) end
+
+core.arm = {}
+---@class arclua.ArmPage
+---@field status integer
+---@field next_link string?
+---@field retry_after number?
+---@field request_id string?
+---@field correlation_id string?
+---@field headers table<string,string>   x-ms-ratelimit-*, location, azure-asyncoperation, etag, www-authenticate only
+--- One request. value: the decoded JSON (null = absent, integers stay integers), true when there is no body.
+--- An error has status, reason by ARM's error.code, message "CODE: text", retry_after, tracking_id = x-ms-request-id.
+---@param opts { url: string, token: arclua.Secret, method: string?, body: string?, headers: table?, ca: string?, timeout: number? }
+---@return any value, arclua.Error? err, arclua.ArmPage? page
+function core.arm.request(opts) end
+--- POST listCredentials; the answer reaches Lua only as relayinfo.
+---@param opts { url: string, token: arclua.Secret, ca: string?, timeout: number? }
+---@return arclua.RelayInfo|nil, arclua.Error?, arclua.ArmPage?
+function core.arm.relay_credentials(opts) end
+
+---@class arclua.RelayInfo   prints "<redacted>"; wiped on :close(); may be used for many connections until it expires
+local RelayInfo = {}
+function RelayInfo:host() end         -- "ns.servicebus.windows.net[:port]"
+function RelayInfo:path() end         -- hybrid connection name
+function RelayInfo:expires_on() end   -- seconds since 1970, or nil
+--- From the JSON text of ARM's answer (given credentials; specs).
+---@return arclua.RelayInfo|nil, arclua.Error?
+function core.relayinfo(json) end
+
+---------------------------------------------------------------- relay (lrelay.c, on core/relay)
+
+core.relay = {}
+--- One attempt: TCP, TLS, upgrade (relay.md §1.4). A fresh id each call.
+---@param info arclua.RelayInfo
+---@param opts { port: integer, ca: string?, connect_timeout: number?, answer_timeout: number? }  defaults 15, 35
+---@return arclua.Stream|nil, arclua.Error?
+function core.relay.connect(info, opts) end
+
+---------------------------------------------------------------- SSH (lssh.c, on core/ssh)
+
+core.ssh = {}
+---@class arclua.SshOptions
+---@field user string
+---@field alias string                 the name in known_hosts
+---@field known_hosts string[]?        files to read; the first is appended to; default ~/.ssh/known_hosts
+---@field host_key_policy string?      "accept-new" (default) | "yes" | "no"
+---@field identities string[]?         private key files, tried in order
+---@field agent boolean?               default true: also the keys of $SSH_AUTH_SOCK
+---@field passphrase arclua.Secret?    for encrypted identities
+---@field timeout number?              from here to logged in, default 30
+---@field os string?                   "linux" (default) | "windows": how a command is ended
+--- SSH over a stream, which it takes over. Returns when logged in.
+---@return arclua.Session|nil, arclua.Error?
+function core.ssh.connect(stream, opts) end
+
+---@class arclua.Session
+local Session = {}
+---@class arclua.ExecOptions
+---@field timeout number?              seconds for the command; then it is ended on the far side
+---@field stdin string|arclua.Stream|nil   nothing = /dev/null
+---@field env table<string,string>?    asked by SSH env requests (servers accept few)
+---@field pty boolean?                 pseudo terminal (stderr arrives in stdout)
+---@field max_output integer?          bytes kept a stream (head and tail halves), default 1 MiB; the rest is counted
+---@field on_stdout fun(chunk: string)?  called from the task with what arrives, then nothing is kept
+---@field on_stderr fun(chunk: string)?
+---@field guard boolean?               force (true) or forbid (false) the guarded form; default: root logins on linux
+---@class arclua.ExecResult
+---@field state "ok"|"failed"|"timeout"|"cancelled"|"unknown"
+---@field status integer?              exit status
+---@field signal string?               "TERM": the command was killed by it
+---@field stdout string
+---@field stderr string
+---@field truncated integer            bytes left out of both
+---@field seconds number
+---@field ended "confirmed"|"unconfirmed"|"not-started"
+---@field err arclua.Error?            set whenever state ~= "ok"
+--- Runs one command. A result whenever the request was sent; nil, err only before.
+--- On timeout or cancel the remote command is ended first (5 s at most, by the loop), also when the task is gone.
+---@return arclua.ExecResult|nil, arclua.Error?
+function Session:exec(command, opts) end
+function Session:close() end            -- orderly; also __close, __gc
+function Session:banner() end           -- the server's version line
+--- Makes an ed25519 key pair PATH (0600) and PATH.pub; returns the public line | nil, err.
+function core.ssh.keygen(path, comment) end
+
+---------------------------------------------------------------- crypto (lcrypto.c, on core/crypto)
+
+core.crypto = {}
+function core.crypto.random(n) end                   -- n random bytes
+function core.crypto.uuid() end                      -- "…-4…" lower case
+function core.crypto.sha256(data) end                -- raw
+function core.crypto.hmac_sha256(key, data) end      -- raw; key: string|Secret
+function core.crypto.equal(a, b) end                 -- constant time
+function core.crypto.hex(data) end
+function core.crypto.base64(data) end
+function core.crypto.unbase64(text) end              -- data | nil (both alphabets, padding optional)
+function core.crypto.base64url(data) end             -- no padding
+--- An RSA-2048 key pair: userdata; key:jwk() → { kty="RSA", n=, e= }; key:pem() private PEM.
+function core.crypto.rsa_key() end
+--- header and claims: JSON texts. RS256.
+function core.crypto.jwt_sign(key, header, claims) end
+--- claims JSON text of a valid RS256 signature | nil, err.
+function core.crypto.jwt_verify(key, token) end
+--- A CA of one day constrained to names (DNS, and 127.0.0.1), and a server certificate for names.
+---@return { ca: string, cert: string, key: string }  PEM
+function core.crypto.make_ca(names) end
+
+---------------------------------------------------------------- server side (lserver.c, on core/emulator)
+
+core.server = {}
+--- A TLS listener on 127.0.0.1.
+---@param opts { cert: string, key: string, port: integer? }  PEM texts
+---@return arclua.Server
+function core.server.listen(opts) end
+---@class arclua.Server
+local Server = {}
+function Server:port() end
+function Server:accept() end    -- conn | nil, err; the handshake happens in the conn's first wait
+function Server:close() end
+---@class arclua.Conn
+local Conn = {}
+--- The next request, plain nil at the end of the connection.
+---@return { method: string, target: string, path: string, query: string, headers: table<string,string>, names: table<string,string>, body: string, upgrade: boolean }|nil, arclua.Error?
+function Conn:request() end     -- headers: lower-case names; names: lower case → as received
+--- headers: table; Content-Length is added. reason may be any text without CR LF.
+function Conn:respond(status, reason, headers, body) end
+--- Answers 101 and turns the connection into a stream of binary messages (server role).
+---@return arclua.Stream|nil, arclua.Error?
+function Conn:websocket() end
+function Conn:peer() end        -- "127.0.0.1", port
+function Conn:close() end
+function Conn:abort() end       -- RST
+
+return core

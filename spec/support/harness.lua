@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: MIT
+-- What waiting specs share: each runs twice, and must leave nothing behind.
+local core = require "arclua.core"
+
+local harness = {}
+
+-- Seconds that nothing in a spec may exceed.
+harness.LIMIT = 30
+
+-- What is alive beyond the tables of zeroes that a clean state shows.
+function harness.leftovers()
+  core.linger()
+  collectgarbage()
+  collectgarbage()
+  core.linger()
+  local left = {}
+  for kind, count in pairs(core.stats()) do
+    if count ~= 0 then
+      left[#left + 1] = kind .. "=" .. count
+    end
+  end
+  table.sort(left)
+  return table.concat(left, " ")
+end
+
+local function bounded(fn)
+  local out = table.pack(core.timeout(harness.LIMIT, fn))
+  return table.unpack(out, 1, out.n)
+end
+
+-- Declares the spec twice: its body on the main thread and in a task.
+function harness.both(name, fn)
+  local busted = require "busted"
+  local it, assert_ = _G.it or busted.it, _G.assert
+  it(name .. " [main]", function()
+    bounded(fn)
+    assert_.equal("", harness.leftovers())
+  end)
+  it(name .. " [task]", function()
+    core.spawn(bounded, fn):await()
+    assert_.equal("", harness.leftovers())
+  end)
+end
+
+return harness
