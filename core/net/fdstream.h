@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARC_FDSTREAM_H
+#define ARC_FDSTREAM_H
+
+#include "net/stream.h"
+
+/* A stream over a descriptor that poll(2) knows: socket, pipe, terminal; also
+ * a regular file, which is always ready. Takes fd over and makes it
+ * non-blocking; `out` is a second descriptor for writing (stdin and stdout
+ * of a process), or -1 = the same. NULL without memory (fd is closed). */
+struct arc_stream *arc_fdstream_new(struct arc_loop *loop, int fd, int out,
+                                    const char *kind_name);
+/* Two connected streams. 0 or a negative errno. */
+int arc_fdstream_pair(struct arc_loop *loop, struct arc_stream *pair[2]);
+
+#endif
