@@ -20,6 +20,7 @@ struct arc_loop {
   double scaled;    /* ... the clock showed so many ms */
   double epoch;     /* wall seconds when the clock showed 0 */
   int alive[ARC_N_KINDS];
+  struct arc_part *parts; /* the newest first */
 };
 
 static void list_init(struct arc_ready *head) { head->next = head->prev = head; }
@@ -66,6 +67,11 @@ void arc_loop_free(struct arc_loop *loop) {
   if (!loop) {
     return;
   }
+  while (loop->parts) {
+    struct arc_part *part = loop->parts;
+    loop->parts = part->next;
+    part->free(part);
+  }
   uv_close((uv_handle_t *)&loop->alarm, NULL);
   while (uv_run(&loop->uv, UV_RUN_NOWAIT)) {
   }
@@ -75,6 +81,19 @@ void arc_loop_free(struct arc_loop *loop) {
 }
 
 uv_loop_t *arc_loop_uv(struct arc_loop *loop) { return &loop->uv; }
+
+void arc_loop_attach(struct arc_loop *loop, struct arc_part *part) {
+  part->next = loop->parts;
+  loop->parts = part;
+}
+
+struct arc_part *arc_loop_part(struct arc_loop *loop, const char *name) {
+  struct arc_part *part = loop->parts;
+  while (part && part->name != name) {
+    part = part->next;
+  }
+  return part;
+}
 
 bool arc_loop_busy(const struct arc_loop *loop) { return loop->busy; }
 

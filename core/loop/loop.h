@@ -37,6 +37,17 @@ struct arc_loop *arc_loop_new(void); /* NULL: no memory or descriptors */
 void arc_loop_free(struct arc_loop *loop);
 uv_loop_t *arc_loop_uv(struct arc_loop *loop);
 
+/* What a room keeps for the whole life of a loop (a cache, a library's
+ * handle): first member of its struct, found by the name's address, freed by
+ * its own function when the loop is. */
+struct arc_part {
+  const char *name;
+  struct arc_part *next;
+  void (*free)(struct arc_part *part);
+};
+void arc_loop_attach(struct arc_loop *loop, struct arc_part *part);
+struct arc_part *arc_loop_part(struct arc_loop *loop, const char *name);
+
 /* Waits for events (not when something is ready, or `wait` is false), then
  * drains. Returns false when nothing is left that could ever happen. */
 bool arc_loop_turn(struct arc_loop *loop, bool wait);
