@@ -10,6 +10,9 @@
  * of a process), or -1 = the same. NULL without memory (fd is closed). */
 struct arc_stream *arc_fdstream_new(struct arc_loop *loop, int fd, int out,
                                     const char *kind_name);
+/* A stream over one of the process's own descriptors 0, 1, 2, which stays
+ * open and keeps its flags for whoever shares it. */
+struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd);
 /* Two connected streams. 0 or a negative errno. */
 int arc_fdstream_pair(struct arc_loop *loop, struct arc_stream *pair[2]);
 

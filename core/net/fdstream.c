@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/fdstream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util/err.h"
+
+enum { BLOCKING_WRITE_MAX = 512 }; /* fits once poll says writable */
+
+/* One descriptor and its poll handle. */
+struct side {
+  uv_poll_t poll;
+  int fd;
+  int events;   /* what the poll is armed for */
+  bool polled;  /* the poll handle exists: else always ready (a file) */
+  bool socket;
+  bool shared;  /* not ours alone: blocking flags stay, no close */
+};
+
+struct fdstream {
+  struct arc_stream base;
+  struct side in, out;
+  bool two;      /* out is a descriptor of its own */
+  bool shut;     /* no more writes */
+  int closing;   /* poll handles that still close */
+};
+
+static struct fdstream *self(struct arc_stream *s) {
+  return (struct fdstream *)s;
+}
+
+static struct side *out_side(struct fdstream *f) {
+  return f->two ? &f->out : &f->in;
+}
+
+static void arm(struct side *side, int events);
+
+static void polled(uv_poll_t *poll, int status, int events) {
+  struct fdstream *f = poll->data;
+  struct side *side = poll == &f->in.poll ? &f->in : &f->out;
+  if (status < 0) { // libuv has stopped the handle (any EPOLLERR)
+    events = side->events;
+    side->events = 0;
+  } else {
+    arm(side, side->events & ~events);
+  }
+  if (events & UV_READABLE) {
+    arc_stream_readable(&f->base);
+  }
+  if (events & UV_WRITABLE) {
+    arc_stream_writable(&f->base);
+  }
+}
+
+static void arm(struct side *side, int events) {
+  if (side->events == events) {
+    return;
+  }
+  side->events = events;
+  if (events) {
+    uv_poll_start(&side->poll, events, polled);
+  } else {
+    uv_poll_stop(&side->poll);
+  }
+}
+
+static ssize_t fd_read(struct arc_stream *s, void *to, size_t n) {
+  struct side *side = &self(s)->in;
+  ssize_t got;
+  if (s->err) {
+    return ARC_FAILED;
+  }
+  do {
+    got = side->socket ? recv(side->fd, to, n, MSG_DONTWAIT)
+                       : read(side->fd, to, n);
+  } while (got < 0 && errno == EINTR);
+  if (got >= 0) {
+    return got;
+  }
+  if (errno == EAGAIN) {
+    return ARC_AGAIN;
+  }
+  if (errno == EIO && isatty(side->fd)) {
+    return 0; // the terminal's other end has gone
+  }
+  return arc_stream_fail(s, arc_err_errno(errno, "read from %s", s->name));
+}
+
+/* write(2) to a pipe whose reader has gone, without a SIGPIPE for the process
+ * that we may only be a guest in. */
+static ssize_t quiet_write(int fd, const void *from, size_t n) {
+  sigset_t pipe_only, before, pending;
+  sigemptyset(&pipe_only);
+  sigaddset(&pipe_only, SIGPIPE);
+  sigpending(&pending);
+  bool was_pending = sigismember(&pending, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+  ssize_t sent = write(fd, from, n);
+  int number = errno;
+  if (sent < 0 && number == EPIPE && !was_pending) {
+    struct timespec now = {0, 0};
+    sigtimedwait(&pipe_only, NULL, &now);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = number;
+  return sent;
+}
+
+static bool writable_now(int fd) {
+  fd_set set;
+  struct timeval none = {0, 0};
+  if (fd >= FD_SETSIZE) {
+    return true;
+  }
+  FD_ZERO(&set);
+  FD_SET(fd, &set);
+  return select(fd + 1, NULL, &set, NULL, &none) > 0;
+}
+
+static ssize_t side_write(struct side *side, const void *from, size_t n) {
+  if (side->socket) {
+    return send(side->fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+  if (side->shared && side->polled) {
+    if (!writable_now(side->fd)) {
+      errno = EAGAIN;
+      return -1;
+    }
+    n = n < BLOCKING_WRITE_MAX ? n : BLOCKING_WRITE_MAX;
+  }
+  return quiet_write(side->fd, from, n);
+}
+
+static ssize_t fd_write(struct arc_stream *s, const void *from, size_t n) {
+  struct fdstream *f = self(s);
+  ssize_t sent;
+  if (s->err) {
+    return ARC_FAILED;
+  }
+  if (f->shut) {
+    return arc_stream_fail(s, arc_err_new(ARC_E_CLOSED, "write to %s after "
+                                          "its shutdown", s->name));
+  }
+  do {
+    sent = side_write(out_side(f), from, n);
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) {
+    return sent;
+  }
+  if (errno == EAGAIN) {
+    return ARC_AGAIN;
+  }
+  return arc_stream_fail(s, arc_err_errno(errno, "write to %s", s->name));
+}
+
+static void fd_want_read(struct arc_stream *s) {
+  struct side *side = &self(s)->in;
+  if (s->err || !side->polled) {
+    arc_stream_readable(s);
+  } else {
+    arm(side, side->events | UV_READABLE);
+  }
+}
+
+static void fd_want_write(struct arc_stream *s) {
+  struct side *side = out_side(self(s));
+  if (s->err || !side->polled) {
+    arc_stream_writable(s);
+  } else {
+    arm(side, side->events | UV_WRITABLE);
+  }
+}
+
+static void release_side(struct side *side) {
+  if (side->fd >= 0 && !side->shared) {
+    close(side->fd);
+  }
+  side->fd = -1;
+}
+
+static void fd_shutdown(struct arc_stream *s) {
+  struct fdstream *f = self(s);
+  if (f->shut) {
+    return;
+  }
+  f->shut = true;
+  if (!f->two) {
+    if (f->in.socket) {
+      shutdown(f->in.fd, SHUT_WR);
+    }
+    return;
+  }
+  if (f->out.polled) {
+    arm(&f->out, 0);
+  }
+  if (f->out.socket) {
+    shutdown(f->out.fd, SHUT_WR);
+  }
+  if (!f->out.polled) {
+    release_side(&f->out);
+  } else if (!f->out.shared) { // the poll handle still names the descriptor
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null >= 0) {
+      dup3(null, f->out.fd, O_CLOEXEC);
+      close(null);
+    }
+  }
+}
+
+static void closed(uv_handle_t *handle) {
+  struct fdstream *f = handle->data;
+  if (!--f->closing) {
+    free(f);
+  }
+}
+
+static void destroy(struct fdstream *f) {
+  struct side *sides[2] = {&f->in, &f->out};
+  arc_stream_fini(&f->base);
+  f->closing = 1;
+  for (int i = 0; i < 2; i++) {
+    if (sides[i]->polled) {
+      f->closing++;
+      uv_close((uv_handle_t *)&sides[i]->poll, closed);
+    }
+    release_side(sides[i]);
+  }
+  if (!--f->closing) {
+    free(f);
+  }
+}
+
+static void fd_close(struct arc_stream *s) {
+  struct fdstream *f = self(s);
+  if (out_side(f)->socket && !f->shut) {
+    shutdown(out_side(f)->fd, SHUT_WR);
+  }
+  destroy(f);
+}
+
+static void fd_abort(struct arc_stream *s, struct arc_err *why) {
+  (void)why;
+  struct fdstream *f = self(s);
+  if (f->in.socket) {
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(f->in.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  }
+  destroy(f);
+}
+
+static const struct arc_stream_class fd_class = {
+    .kind = "fd",
+    .read = fd_read,
+    .write = fd_write,
+    .want_read = fd_want_read,
+    .want_write = fd_want_write,
+    .shutdown = fd_shutdown,
+    .close = fd_close,
+    .abort = fd_abort,
+};
+
+static bool is_socket(int fd) {
+  int type;
+  socklen_t size = sizeof type;
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
+static void open_side(struct fdstream *f, struct side *side, int fd,
+                      bool shared) {
+  side->fd = fd;
+  side->shared = shared;
+  side->socket = fd >= 0 && is_socket(fd);
+  if (fd < 0) {
+    return;
+  }
+  int flags = fcntl(fd, F_GETFL);
+  side->poll.data = f;
+  side->polled = uv_poll_init(arc_loop_uv(f->base.loop), &side->poll, fd) == 0;
+  side->poll.data = f;
+  if (shared && flags >= 0) {
+    fcntl(fd, F_SETFL, flags);
+  }
+}
+
+static struct arc_stream *make(struct arc_loop *loop, int fd, int out,
+                               bool shared, const char *name) {
+  struct fdstream *f = calloc(1, sizeof *f);
+  if (!f) {
+    if (!shared) {
+      close(fd);
+      if (out >= 0) {
+        close(out);
+      }
+    }
+    return NULL;
+  }
+  arc_stream_init(&f->base, loop, &fd_class, name);
+  f->two = out >= 0 && out != fd;
+  open_side(f, &f->in, fd, shared);
+  open_side(f, &f->out, f->two ? out : -1, shared);
+  return &f->base;
+}
+
+struct arc_stream *arc_fdstream_new(struct arc_loop *loop, int fd, int out,
+                                    const char *kind_name) {
+  return make(loop, fd, out, false, kind_name);
+}
+
+struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd) {
+  static const char *const names[] = {"stdin", "stdout", "stderr"};
+  char path[32];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  int flags = fcntl(fd, F_GETFL);
+  int own = -1;
+  if (flags >= 0 && !is_socket(fd) && lseek(fd, 0, SEEK_CUR) < 0) {
+    // An open file description of its own: O_NONBLOCK stays private.
+    own = open(path, (flags & (O_ACCMODE | O_APPEND)) | O_NOCTTY | O_CLOEXEC |
+                         O_NONBLOCK);
+  }
+  return own >= 0 ? make(loop, own, -1, false, names[fd])
+                  : make(loop, fd, -1, true, names[fd]);
+}
+
+int arc_fdstream_pair(struct arc_loop *loop, struct arc_stream *pair[2]) {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                 fds)) {
+    return -errno;
+  }
+  pair[0] = arc_fdstream_new(loop, fds[0], -1, "pair");
+  pair[1] = pair[0] ? arc_fdstream_new(loop, fds[1], -1, "pair") : NULL;
+  if (!pair[1]) {
+    arc_stream_close(pair[0]);
+    return -ENOMEM;
+  }
+  return 0;
+}
