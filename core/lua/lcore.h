@@ -83,6 +83,7 @@ void arc_newtype(lua_State *L, const char *tname, const luaL_Reg *methods,
 /* Room openers, each adds its functions to the table on top of the stack
  * (arclua.core). Called by luaopen_arclua_core. */
 void arc_open_task(lua_State *L);
+void arc_open_cond(lua_State *L);
 void arc_open_stream(lua_State *L);
 void arc_open_process(lua_State *L);
 void arc_open_secret(lua_State *L);

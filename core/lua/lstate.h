@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARC_LSTATE_H
+#define ARC_LSTATE_H
+
+#include <lua.h>
+#include <signal.h>
+#include <stdbool.h>
+
+#include "loop/loop.h"
+
+#define ARC_SCOPE "arclua.scope"
+
+struct arc_state;
+struct join_op;
+
+/* arc.timeout or arc.shield around a function. A userdata on its stack. */
+struct arc_scope {
+  struct arc_scope *outer;
+  struct arc_task *task; /* NULL once left */
+  struct arc_timer timer;
+  bool shield, expired;
+};
+
+enum arc_task_status { TASK_RUNNING, TASK_DONE, TASK_FAILED };
+
+/* A userdata; user value 1 = the coroutine, 2 = its error. Kept in the table
+ * of anchors while it runs. */
+struct arc_task {
+  struct arc_state *state;
+  lua_State *co;
+  struct arc_op *op;       /* what it waits for; owned by a box on its stack */
+  struct arc_scope *scope; /* innermost */
+  struct join_op *joins;
+  struct arc_ready ready;
+  lua_State **levels;      /* coroutines that run in each other, co first */
+  size_t depth, cap;
+  enum arc_task_status status;
+  int nargs, nres;
+  int refused;
+  bool cancelled;
+};
+
+/* One a Lua state: what the bindings share. */
+struct arc_state {
+  lua_State *L; /* the main thread */
+  struct arc_loop *loop;
+  struct arc_task main;     /* the main thread's scopes and wait */
+  struct arc_task *current; /* NULL = no task runs */
+  lua_State *volatile running; /* innermost coroutine that runs */
+  volatile sig_atomic_t interrupted;
+  int tasks;
+  char anchors, on_error; /* their addresses are registry keys */
+};
+
+struct arc_state *arc_state_of(lua_State *L);
+
+#endif

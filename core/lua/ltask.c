@@ -1,0 +1,749 @@
+/* SPDX-License-Identifier: MIT */
+/* Tasks and the one place where Lua waits (style rules 25-32). */
+#include "lua/ltask.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/lcore.h"
+#include "lua/lstate.h"
+
+#define TASK "arclua.task"
+#define OP "arclua.op"
+
+enum { REFUSALS_MAX = 1000, INTERRUPT_GRACE = 1000000 };
+
+/* Someone who waits for the end of a task. */
+struct join_op {
+  struct arc_op op;
+  struct arc_task *task;
+  struct join_op *next;
+};
+
+static struct arc_task *check_task(lua_State *L, int index) {
+  return luaL_checkudata(L, index, TASK);
+}
+
+/* ---- which coroutine runs ---------------------------------------------- */
+
+static void stop_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  struct arc_state *state = arc_state_of(L);
+  state->interrupted = 0;
+  struct arc_err *err = arc_err_new(ARC_E_CANCELLED, "interrupted");
+  arc_pusherror(L, err);
+  arc_err_unref(err);
+  lua_error(L);
+}
+
+static void enter(struct arc_state *state, lua_State *co) {
+  state->running = co;
+  if (state->interrupted) {
+    lua_sethook(co, stop_hook, LUA_MASKCOUNT, INTERRUPT_GRACE);
+  }
+}
+
+static void leave(struct arc_state *state, lua_State *co, lua_State *outer) {
+  if (lua_gethook(co) == stop_hook) {
+    lua_sethook(co, NULL, 0, 0);
+  }
+  state->running = outer;
+  if (!outer) {
+    state->interrupted = 0; // it waits: the cancel reaches it there
+  } else if (state->interrupted) {
+    enter(state, outer);
+  }
+}
+
+void arc_interrupt(struct arc_state *state) {
+  lua_State *running = state->running;
+  state->interrupted = 1;
+  if (running) {
+    lua_sethook(running, stop_hook, LUA_MASKCOUNT, INTERRUPT_GRACE);
+  }
+}
+
+static bool push_level(struct arc_task *task, lua_State *co) {
+  if (task->depth == task->cap) {
+    size_t cap = task->cap ? task->cap * 2 : 4;
+    lua_State **levels = realloc(task->levels, cap * sizeof *levels);
+    if (!levels) {
+      return false;
+    }
+    task->levels = levels;
+    task->cap = cap;
+  }
+  task->levels[task->depth++] = co;
+  return true;
+}
+
+/* ---- why a wait is refused --------------------------------------------- */
+
+/* The error with which a wait ends now, or NULL. */
+static struct arc_err *refusal(const struct arc_task *task) {
+  for (const struct arc_scope *s = task->scope; s; s = s->outer) {
+    if (s->shield && !s->expired) {
+      return NULL;
+    }
+    if (!s->shield && s->expired) {
+      return arc_err_new(ARC_E_TIMEOUT, "timed out");
+    }
+  }
+  return task->cancelled ? arc_err_new(ARC_E_CANCELLED, "cancelled") : NULL;
+}
+
+/* Ends the pending wait when it must not go on. */
+static void recheck(struct arc_task *task) {
+  if (task->op && !task->op->done) {
+    struct arc_err *err = refusal(task);
+    if (err) {
+      arc_op_cancel(task->op, err);
+    }
+  }
+}
+
+/* ---- resuming ----------------------------------------------------------- */
+
+static void finish_joins(struct arc_task *task) {
+  while (task->joins) {
+    struct join_op *op = task->joins;
+    task->joins = op->next;
+    op->task = NULL;
+    arc_op_finish(&op->op, NULL);
+  }
+}
+
+/* Pushes the table of running tasks, which keeps them from the collector. */
+static void push_anchors(lua_State *L, struct arc_state *state) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &state->anchors);
+}
+
+static void unanchor(lua_State *L, struct arc_task *task) {
+  push_anchors(L, task->state);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, task);
+  lua_pop(L, 1);
+}
+
+/* The error on top of co gets a traceback (when it is text) and is kept. */
+static void keep_error(struct arc_task *task) {
+  lua_State *co = task->co;
+  if (lua_type(co, -1) == LUA_TSTRING) {
+    luaL_traceback(co, co, lua_tostring(co, -1), 0);
+  }
+  lua_State *L = task->state->L;
+  lua_xmove(co, L, 1);
+  push_anchors(L, task->state);
+  lua_rawgetp(L, -1, task);
+  lua_pushvalue(L, -3);
+  lua_setiuservalue(L, -2, 2);
+  lua_pop(L, 3);
+  lua_resetthread(co); // runs what is to be closed
+}
+
+static void report(struct arc_task *task) {
+  lua_State *L = task->state->L;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &task->state->on_error);
+  push_anchors(L, task->state);
+  lua_rawgetp(L, -1, task);
+  lua_getiuservalue(L, -1, 2);
+  luaL_tolstring(L, -1, NULL);
+  if (lua_isfunction(L, -5)) {
+    lua_pushvalue(L, -5);
+    lua_pushvalue(L, -2);
+    if (lua_pcall(L, 1, 0, 0)) {
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 5);
+}
+
+static void ended(struct arc_task *task, int status, int nres) {
+  struct arc_state *state = task->state;
+  bool awaited = task->joins != NULL;
+  state->tasks--;
+  if (status == LUA_OK) {
+    task->status = TASK_DONE;
+    task->nres = nres;
+  } else {
+    task->status = TASK_FAILED;
+    keep_error(task);
+    if (!awaited) {
+      report(task);
+    }
+  }
+  finish_joins(task);
+  unanchor(state->L, task);
+}
+
+static void arc_resume(void *arg);
+
+static void wake(struct arc_op *op, void *arg) {
+  struct arc_task *task = arg;
+  op->notify = NULL;
+  task->op = NULL;
+  arc_resume(task);
+}
+
+static void arc_resume(void *arg) {
+  struct arc_task *task = arg;
+  struct arc_state *state = task->state;
+  struct arc_task *outer = state->current;
+  int nres = 0;
+  int nargs = task->nargs;
+  task->nargs = 0;
+  state->current = task;
+  task->depth = 0;
+  int status = LUA_ERRMEM;
+  if (push_level(task, task->co)) {
+    enter(state, task->co);
+    status = lua_resume(task->co, state->L, nargs, &nres);
+    leave(state, task->co, NULL);
+  } else {
+    lua_pushliteral(task->co, "out of memory");
+  }
+  task->depth = 0;
+  state->current = outer;
+  if (status != LUA_YIELD) {
+    ended(task, status, nres);
+    return;
+  }
+  if (task->op) {
+    task->op->notify = wake;
+    task->op->notify_arg = task;
+  } else { // coroutine.yield() of the task itself: let the others run
+    lua_pop(task->co, nres);
+    arc_ready_post(state->loop, &task->ready);
+  }
+}
+
+/* ---- waiting ------------------------------------------------------------ */
+
+static int op_gc(lua_State *L) {
+  void **box = luaL_checkudata(L, 1, OP);
+  struct arc_op *op = *box;
+  *box = NULL;
+  arc_op_free(op);
+  return 0;
+}
+
+static int new_op_box(lua_State *L) {
+  void *op = lua_touserdata(L, 1);
+  *arc_newbox(L, OP) = op;
+  return 1;
+}
+
+/* Moves the ownership of op to a userdata on top of the stack. */
+static void park(lua_State *L, struct arc_op *op) {
+  lua_pushcfunction(L, new_op_box);
+  lua_pushlightuserdata(L, op);
+  if (lua_pcall(L, 1, 1, 0)) {
+    arc_op_free(op);
+    lua_error(L);
+  }
+}
+
+/* Someone else has resumed the coroutine that waits: the wait is over, and
+ * the task that it belongs to finds out when it runs next. */
+static void disturbed(struct arc_op *op) {
+  struct arc_task *task = op->notify == wake ? op->notify_arg : NULL;
+  if (task) {
+    task->op = NULL;
+    arc_ready_post(op->loop, &task->ready);
+  }
+  arc_op_cancel(op, arc_err_new(ARC_E_CANCELLED, "resumed while it waited"));
+}
+
+static int await_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  arc_finish *finish = (arc_finish *)ctx;
+  void **box = lua_touserdata(L, -1);
+  struct arc_op *op = *box;
+  if (!op->done) {
+    disturbed(op);
+  }
+  op->notify = NULL;
+  int n = finish(L, op);
+  *box = NULL;
+  arc_op_free(op);
+  return n;
+}
+
+static int refuse_forever(lua_State *L, struct arc_op *op) {
+  arc_pusherror(L, op->err);
+  return lua_error(L);
+}
+
+/* Turns the loop on the main thread until op is done. */
+static void drive(lua_State *L, struct arc_state *state, struct arc_op *op) {
+  struct arc_task *task = &state->main;
+  task->op = op;
+  while (!op->done) {
+    if (!arc_loop_turn(state->loop, true)) {
+      task->op = NULL;
+      luaL_error(L, "waiting for something that cannot happen any more");
+    }
+  }
+  task->op = NULL;
+}
+
+static bool may_yield(const struct arc_task *task, lua_State *L) {
+  if (!task->depth || task->levels[task->depth - 1] != L) {
+    return false;
+  }
+  for (size_t i = 0; i < task->depth; i++) {
+    if (!lua_isyieldable(task->levels[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int arc_await(lua_State *L, struct arc_op *op, arc_finish *finish) {
+  struct arc_state *state = arc_state_of(L);
+  if (!op) {
+    return luaL_error(L, "out of memory");
+  }
+  park(L, op);
+  struct arc_task *task = state->current ? state->current : &state->main;
+  struct arc_err *err = refusal(task);
+  if (err) {
+    arc_op_cancel(op, err);
+    if (++task->refused > REFUSALS_MAX) {
+      return refuse_forever(L, op);
+    }
+    return await_k(L, LUA_OK, (lua_KContext)finish);
+  }
+  task->refused = 0;
+  if (op->done) {
+    return await_k(L, LUA_OK, (lua_KContext)finish);
+  }
+  if (state->current) {
+    if (!may_yield(task, L)) {
+      return luaL_error(L, "cannot wait here (across a C call or inside a "
+                           "coroutine that is not resumed by arclua)");
+    }
+    task->op = op;
+    return lua_yieldk(L, 0, (lua_KContext)finish, await_k);
+  }
+  if (arc_loop_busy(state->loop)) {
+    return luaL_error(L, "cannot wait here (inside a callback of the loop)");
+  }
+  drive(L, state, op);
+  return await_k(L, LUA_OK, (lua_KContext)finish);
+}
+
+/* ---- nested coroutines --------------------------------------------------- */
+
+/* Resumes co, which is a level of the running task while it runs. A wait
+ * inside yields further out. Returns the results pushed on L, or -1 with the
+ * error on top; -2 when L has to yield. */
+static int run_nested(lua_State *L, lua_State *co, int nargs) {
+  struct arc_state *state = arc_state_of(L);
+  struct arc_task *task = state->current;
+  lua_State *outer = state->running;
+  int nres = 0;
+  if (task && !push_level(task, co)) {
+    lua_pushliteral(L, "out of memory");
+    return -1;
+  }
+  enter(state, co);
+  int status = lua_resume(co, L, nargs, &nres);
+  leave(state, co, outer);
+  if (task) {
+    task->depth--;
+  }
+  if (status == LUA_YIELD && task && task->op) {
+    lua_pop(co, nres);
+    return -2;
+  }
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return -1;
+  }
+  if (!lua_checkstack(L, nres + 1)) {
+    lua_pop(co, nres);
+    lua_pushliteral(L, "too many results to resume");
+    return -1;
+  }
+  lua_xmove(co, L, nres);
+  return nres;
+}
+
+/* Moves the arguments from index `first` on to co; checks its state. */
+static const char *hand_over(lua_State *L, lua_State *co, int first) {
+  int nargs = lua_gettop(L) - first + 1;
+  lua_Debug ar;
+  if (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)) {
+    return "cannot resume non-suspended coroutine";
+  }
+  if (lua_status(co) > LUA_YIELD ||
+      (lua_status(co) == LUA_OK && lua_gettop(co) == 0)) {
+    return "cannot resume dead coroutine";
+  }
+  if (!lua_checkstack(co, nargs)) {
+    return "too many arguments to resume";
+  }
+  lua_xmove(L, co, nargs);
+  return NULL;
+}
+
+static int resume_results(lua_State *L, int n) {
+  if (n < 0) {
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    return 2;
+  }
+  lua_pushboolean(L, 1);
+  lua_insert(L, -(n + 1));
+  return n + 1;
+}
+
+static int resume_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  int n = run_nested(L, lua_tothread(L, 1), 0);
+  if (n == -2) {
+    return lua_yieldk(L, 0, 0, resume_k);
+  }
+  return resume_results(L, n);
+}
+
+static int l_resume(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTHREAD);
+  lua_State *co = lua_tothread(L, 1);
+  int nargs = lua_gettop(L) - 1;
+  const char *why = hand_over(L, co, 2);
+  if (why) {
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, why);
+    return 2;
+  }
+  int n = run_nested(L, co, nargs);
+  if (n == -2) {
+    return lua_yieldk(L, 0, 0, resume_k);
+  }
+  return resume_results(L, n);
+}
+
+static int wrap_results(lua_State *L, int n) {
+  if (n >= 0) {
+    return n;
+  }
+  if (lua_type(L, -1) == LUA_TSTRING) { // say where, as Lua's own wrap does
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int wrap_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  int n = run_nested(L, lua_tothread(L, lua_upvalueindex(1)), 0);
+  if (n == -2) {
+    return lua_yieldk(L, 0, 0, wrap_k);
+  }
+  return wrap_results(L, n);
+}
+
+static int wrapped(lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  int nargs = lua_gettop(L);
+  const char *why = hand_over(L, co, 1);
+  if (why) {
+    return luaL_error(L, "%s", why);
+  }
+  int n = run_nested(L, co, nargs);
+  if (n == -2) {
+    return lua_yieldk(L, 0, 0, wrap_k);
+  }
+  return wrap_results(L, n);
+}
+
+static int l_wrap(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, wrapped, 1);
+  return 1;
+}
+
+/* ---- scopes: timeout and shield ------------------------------------------ */
+
+static void expire(void *arg) {
+  struct arc_scope *scope = arg;
+  scope->expired = true;
+  recheck(scope->task);
+}
+
+static int scope_gc(lua_State *L) {
+  struct arc_scope *scope = luaL_checkudata(L, 1, ARC_SCOPE);
+  if (scope->task) {
+    arc_timer_stop(scope->task->state->loop, &scope->timer);
+    struct arc_scope **at = &scope->task->scope;
+    while (*at && *at != scope) {
+      at = &(*at)->outer;
+    }
+    if (*at) {
+      *at = scope->outer;
+    }
+    scope->task = NULL;
+  }
+  return 0;
+}
+
+static int scoped_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return lua_gettop(L) - 1; // the scope below is closed on return
+}
+
+/* (seconds, fn, ...): runs fn inside a scope that is left on every path. */
+static int run_scoped(lua_State *L, bool shield) {
+  struct arc_state *state = arc_state_of(L);
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_checkany(L, 2);
+  struct arc_scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
+  memset(scope, 0, sizeof *scope);
+  luaL_setmetatable(L, ARC_SCOPE);
+  lua_replace(L, 1); // scope, fn, args
+  scope->shield = shield;
+  scope->task = state->current ? state->current : &state->main;
+  scope->outer = scope->task->scope;
+  scope->task->scope = scope;
+  int64_t due = arc_loop_deadline(state->loop, seconds);
+  arc_timer_start(state->loop, &scope->timer, due, expire, scope);
+  lua_toclose(L, 1);
+  lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, scoped_k);
+  return scoped_k(L, LUA_OK, 0);
+}
+
+static int l_timeout(lua_State *L) { return run_scoped(L, false); }
+static int l_shield(lua_State *L) { return run_scoped(L, true); }
+
+/* ---- tasks ---------------------------------------------------------------- */
+
+int arc_spawn(lua_State *L, int nargs) {
+  struct arc_state *state = arc_state_of(L);
+  struct arc_task *task = lua_newuserdatauv(L, sizeof *task, 2);
+  memset(task, 0, sizeof *task);
+  luaL_setmetatable(L, TASK);
+  lua_State *co = lua_newthread(L);
+  lua_setiuservalue(L, -2, 1);
+  push_anchors(L, state);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, task);
+  lua_pop(L, 1);
+  lua_insert(L, -(nargs + 2)); // task, fn, args
+  if (!lua_checkstack(co, nargs + 1)) {
+    return luaL_error(L, "too many arguments to spawn");
+  }
+  lua_xmove(L, co, nargs + 1);
+  task->state = state;
+  task->co = co;
+  task->nargs = nargs;
+  arc_ready_init(&task->ready, arc_resume, task);
+  arc_ready_post(state->loop, &task->ready);
+  state->tasks++;
+  return 1;
+}
+
+static int l_spawn(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  return arc_spawn(L, lua_gettop(L) - 1);
+}
+
+int arc_task_results(lua_State *L, int index) {
+  struct arc_task *task = check_task(L, index);
+  if (task->status == TASK_FAILED) {
+    lua_getiuservalue(L, index, 2);
+    return -1;
+  }
+  int first = lua_gettop(task->co) - task->nres + 1;
+  luaL_checkstack(L, task->nres, "too many results");
+  for (int i = 0; i < task->nres; i++) {
+    lua_pushvalue(task->co, first + i);
+    lua_xmove(task->co, L, 1);
+  }
+  return task->nres;
+}
+
+static int joined(lua_State *L, struct arc_op *op) {
+  if (op->err) {
+    return arc_pushfail(L, op->err);
+  }
+  int n = arc_task_results(L, 1);
+  return n < 0 ? lua_error(L) : n;
+}
+
+static void join_detach(struct arc_op *op) {
+  struct join_op *leaving = (struct join_op *)op;
+  if (!leaving->task) {
+    return;
+  }
+  struct join_op **at = &leaving->task->joins;
+  while (*at != leaving) {
+    at = &(*at)->next;
+  }
+  *at = leaving->next;
+  leaving->task = NULL;
+}
+
+static int l_task_await(lua_State *L) {
+  static const struct arc_op_class cls = {.name = "task.await",
+                                          .detach = join_detach};
+  struct arc_task *task = check_task(L, 1);
+  lua_settop(L, 1);
+  if (task == task->state->current) {
+    return luaL_error(L, "a task cannot await itself");
+  }
+  struct join_op *op =
+      arc_op_new(task->state->loop, &cls, sizeof *op, ARC_FOREVER);
+  if (op && task->status != TASK_RUNNING) {
+    arc_op_finish(&op->op, NULL);
+  } else if (op) {
+    op->task = task;
+    op->next = task->joins;
+    task->joins = op;
+  }
+  return arc_await(L, op ? &op->op : NULL, joined);
+}
+
+void arc_cancel_task(lua_State *L, int index) {
+  struct arc_task *task = check_task(L, index);
+  if (task->status == TASK_RUNNING) {
+    task->cancelled = true;
+    recheck(task);
+  }
+}
+
+static int l_task_cancel(lua_State *L) {
+  arc_cancel_task(L, 1);
+  return 0;
+}
+
+static int l_task_status(lua_State *L) {
+  static const char *const names[] = {"running", "done", "failed"};
+  lua_pushstring(L, names[check_task(L, 1)->status]);
+  return 1;
+}
+
+static int task_gc(lua_State *L) {
+  struct arc_task *task = check_task(L, 1);
+  if (task->state && task->status == TASK_RUNNING) {
+    arc_ready_cancel(task->state->loop, &task->ready);
+  }
+  for (struct arc_scope *s = task->scope; s; s = s->outer) {
+    arc_timer_stop(task->state->loop, &s->timer);
+    s->task = NULL; // the scopes are collected with the coroutine
+  }
+  task->scope = NULL;
+  while (task->joins) {
+    join_detach(&task->joins->op);
+  }
+  free(task->levels);
+  task->levels = NULL;
+  return 0;
+}
+
+int arc_run_task(lua_State *L, int index) {
+  struct arc_task *task = check_task(L, index);
+  while (task->status == TASK_RUNNING) {
+    if (!arc_loop_turn(task->state->loop, true)) {
+      return 0;
+    }
+  }
+  return 1;
+}
+
+static int l_current(lua_State *L) {
+  struct arc_state *state = arc_state_of(L);
+  if (!state->current) {
+    lua_pushnil(L);
+    return 1;
+  }
+  push_anchors(L, state);
+  lua_rawgetp(L, -1, state->current);
+  return 1;
+}
+
+static int slept(lua_State *L, struct arc_op *op) {
+  if (op->err) {
+    return arc_pushfail(L, op->err);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_sleep(lua_State *L) {
+  struct arc_loop *loop = arc_getloop(L);
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0, 1, "seconds must not be negative");
+  int64_t due = arc_loop_now(loop) + (int64_t)(seconds < 1e9 ? seconds * 1000
+                                                             : 1e12);
+  return arc_await(L, arc_op_sleep(loop, due), slept);
+}
+
+static int l_on_error(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &arc_state_of(L)->on_error);
+  return 0;
+}
+
+/* Kills the tasks that are left: their coroutines are closed, which runs what
+ * is to be closed in them. */
+static int l_shutdown(lua_State *L) {
+  struct arc_state *state = arc_state_of(L);
+  if (state->current) {
+    return luaL_error(L, "shutdown inside a task");
+  }
+  push_anchors(L, state);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    struct arc_task *task = check_task(L, -1);
+    arc_ready_cancel(state->loop, &task->ready);
+    struct arc_op *op = task->op;
+    task->op = NULL;
+    if (op) {
+      op->notify = NULL;
+      arc_op_cancel(op, arc_err_new(ARC_E_CANCELLED, "shutdown"));
+    }
+    task->status = TASK_FAILED;
+    task->cancelled = true;
+    state->tasks--;
+    lua_resetthread(task->co);
+    finish_joins(task);
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  return 0;
+}
+
+void arc_open_task(lua_State *L) {
+  static const luaL_Reg methods[] = {{"await", l_task_await},
+                                     {"cancel", l_task_cancel},
+                                     {"status", l_task_status},
+                                     {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"spawn", l_spawn},     {"sleep", l_sleep},   {"timeout", l_timeout},
+      {"shield", l_shield},   {"current", l_current},
+      {"resume", l_resume},   {"wrap", l_wrap},     {"on_error", l_on_error},
+      {"kill_tasks", l_shutdown}, {NULL, NULL}};
+  luaL_newmetatable(L, TASK);
+  lua_pushcfunction(L, task_gc);
+  lua_setfield(L, -2, "__gc");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  arc_newtype(L, ARC_SCOPE, NULL, scope_gc);
+  arc_newtype(L, OP, NULL, op_gc);
+  luaL_setfuncs(L, functions, 0);
+}
