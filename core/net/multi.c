@@ -137,7 +137,7 @@ static void harvest(void *arg) {
       continue;
     }
     curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &transfer);
-    if (result || m->kind == ARC_MULTI_HTTP) {
+    if (result || m->kind != ARC_MULTI_CONNECT) {
       arc_multi_remove(transfer);
     }
     transfer->done(transfer->arg, result);
@@ -210,7 +210,7 @@ static bool start_multi(struct arc_multi *m, struct arc_loop *loop,
   curl_multi_setopt(m->multi, CURLMOPT_SOCKETDATA, m);
   curl_multi_setopt(m->multi, CURLMOPT_TIMERFUNCTION, on_timer);
   curl_multi_setopt(m->multi, CURLMOPT_TIMERDATA, m);
-  if (kind == ARC_MULTI_HTTP) {
+  if (kind != ARC_MULTI_CONNECT) {
     curl_multi_setopt(m->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
     curl_multi_setopt(m->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                       (long)HOST_CONNECTIONS);

@@ -12,10 +12,16 @@ struct arc_err;
 struct arc_multi;
 
 /* The loop's multi handle of that purpose, made at first use: requests share
- * connections; connections that are handed over afterwards (CONNECT_ONLY) live
- * apart from them. NULL with *err, also when curl's TLS is not the OpenSSL
+ * connections, those with a trust store of their own apart from the others;
+ * connections that are handed over afterwards (CONNECT_ONLY) are never
+ * shared. NULL with *err, also when curl's TLS is not the OpenSSL
  * that this program uses. */
-enum arc_multi_kind { ARC_MULTI_HTTP, ARC_MULTI_CONNECT, ARC_MULTI_KINDS };
+enum arc_multi_kind {
+  ARC_MULTI_HTTP,
+  ARC_MULTI_HTTP_CA,
+  ARC_MULTI_CONNECT,
+  ARC_MULTI_KINDS
+};
 struct arc_multi *arc_multi_get(struct arc_loop *loop,
                                 enum arc_multi_kind kind,
                                 struct arc_err **err);
