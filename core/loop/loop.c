@@ -173,6 +173,7 @@ static void ring(uv_timer_t *alarm) {
     arc_heap_remove(&loop->timers, first);
     arc_ready_post(loop, &first->ready);
     first = arc_heap_first(&loop->timers);
+    uv_stop(&loop->uv); // timers run before the poll, which must not wait now
   }
   set_alarm(loop);
 }
