@@ -113,6 +113,9 @@ static void hunt_all(const char *mark) {
 /* Waits until the maker has let go; ends the maker when its parent ends. */
 static void watch(int fd, pid_t maker, pid_t parent) {
   int pidfd = parent > 1 ? (int)syscall(SYS_pidfd_open, parent, 0) : -1;
+  if (parent > 1 && pidfd < 0 && errno == ESRCH) {
+    kill(maker, SIGTERM);
+  }
   struct pollfd polls[2] = {{fd, POLLIN, 0}, {pidfd, POLLIN, 0}};
   int timeout = -1;
   for (;;) {
