@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What waiting specs share: each runs twice, and must leave nothing behind.
+local assert = require "luassert"
+local busted = require "busted"
 local core = require "arclua.core"
 
 local harness = {}
@@ -30,15 +32,13 @@ end
 
 -- Declares the spec twice: its body on the main thread and in a task.
 function harness.both(name, fn)
-  local busted = require "busted"
-  local it, assert_ = _G.it or busted.it, _G.assert
-  it(name .. " [main]", function()
+  busted.it(name .. " [main]", function()
     bounded(fn)
-    assert_.equal("", harness.leftovers())
+    assert.equal("", harness.leftovers())
   end)
-  it(name .. " [task]", function()
+  busted.it(name .. " [task]", function()
     core.spawn(bounded, fn):await()
-    assert_.equal("", harness.leftovers())
+    assert.equal("", harness.leftovers())
   end)
 end
 
