@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs what building (and, with --test or --lint, checking) arclua needs
+# on Debian 12. Says what it does first; does nothing when nothing is missing.
+set -eu
+
+build="cmake ninja-build gcc libc6-dev pkg-config lua5.4 liblua5.4-dev
+libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev libwslay-dev
+libssh-dev libhttp-parser-dev libedit-dev lua-cjson lua-argparse
+openssh-server openssh-client libnss-wrapper ca-certificates"
+test="lua-busted libasan8 libubsan1 procps"
+lint="lua-check clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev
+luarocks git"
+
+wanted=$build
+for option; do
+  case $option in
+  --test) wanted="$wanted $test" ;;
+  --lint) wanted="$wanted $lint" ;;
+  *) echo "install-deps.sh: unknown option '$option'; expected --test or" \
+    "--lint" >&2
+    exit 2 ;;
+  esac
+done
+
+missing=
+for package in $wanted; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || :)
+  [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+  as_root=sudo
+fi
+echo "Installing with ${as_root:+sudo }apt-get:$missing" >&2
+$as_root apt-get update -qq
+# Recommended packages are left out; sshd is not started as a service here.
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+  --no-install-recommends $missing >&2
