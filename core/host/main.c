@@ -19,7 +19,9 @@
 #include "lua/lstate.h"
 #include "lua/ltask.h"
 
-enum { SECOND_PRESS_MS = 2000 };
+/* A signal sent to the process and to its group comes twice at once: that is
+ * one press. */
+enum { SAME_PRESS_MS = 50, SECOND_PRESS_MS = 2000 };
 
 /* What the signal handler may reach; one program, one host. */
 static struct host {
@@ -43,8 +45,11 @@ static int64_t real_ms(void) {
 static void on_signal(int number) {
   int saved = errno;
   int64_t now = real_ms();
-  if (number == SIGINT && host.pressed && now - host.pressed <
-                                              SECOND_PRESS_MS) {
+  int64_t since = host.pressed ? now - host.pressed : INT64_MAX;
+  if (since < SAME_PRESS_MS) {
+    return;
+  }
+  if (number == SIGINT && since < SECOND_PRESS_MS) {
     if (host.terminal_known) {
       tcsetattr(STDIN_FILENO, TCSANOW, &host.terminal);
     }
@@ -138,6 +143,13 @@ static void replace_coroutines(lua_State *L) {
   lua_pop(L, 1);
 }
 
+static int status_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  (void)ctx;
+  return 1;
+}
+
 /* Runs as the main task: require("arclua.cli").main(argv). */
 static int command_line(lua_State *L) {
   lua_getglobal(L, "require");
@@ -145,8 +157,8 @@ static int command_line(lua_State *L) {
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "main");
   lua_pushvalue(L, 1);
-  lua_callk(L, 1, 1, 0, NULL);
-  return 1;
+  lua_callk(L, 1, 1, 0, status_k);
+  return status_k(L, LUA_OK, 0);
 }
 
 static int start_main(lua_State *L) {
@@ -163,9 +175,7 @@ static int run(lua_State *L) {
   add_searcher(L);
   replace_coroutines(L);
   lua_remove(L, 1);
-  start_main(L);
-  lua_replace(L, 1); // the task
-  lua_settop(L, 1);
+  start_main(L); // leaves the task at 1, where cancel_main finds it
   watch_signals(L);
   if (!arc_run_task(L, 1)) {
     return luaL_error(L, "the script waits for something that cannot happen");
