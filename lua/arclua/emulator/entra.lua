@@ -1,0 +1,159 @@
+-- SPDX-License-Identifier: MIT
+-- The token endpoint: client credentials of one application in one tenant.
+local core = require "arclua.core"
+local json = require "arclua.json"
+local text = require "arclua.emulator.text"
+
+local entra = {}
+
+local RESERVED = { openid = true, profile = true, offline_access = true }
+local SKEW = 300 -- seconds that a token is valid before it was made
+
+local function stamp(seconds)
+  return os.date("!%Y-%m-%d %H:%M:%SZ", math.floor(seconds))
+end
+
+local function refuse(status, name, number, message, retry_after)
+  local now = stamp(core.time())
+  local trace, correlation = core.crypto.uuid(), core.crypto.uuid()
+  return status, {
+    ["Retry-After"] = retry_after and ("%d"):format(retry_after) or nil,
+  }, {
+    error = name,
+    error_description = ("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s"):format(
+      number, message, trace, correlation, now),
+    error_codes = json.array { number },
+    timestamp = now,
+    trace_id = trace,
+    correlation_id = correlation,
+    error_uri = ("https://login.arc.localhost/error?code=%d"):format(number),
+  }
+end
+
+-- The one resource that a scope asks for, or the refusal.
+local function resource_of(cloud, scope)
+  local wanted = {}
+  for word in scope:gmatch "%S+" do
+    if not RESERVED[word] then
+      wanted[#wanted + 1] = word
+    end
+  end
+  if #wanted ~= 1 then
+    return nil, { 400, "invalid_scope", 70011,
+      "The provided value for the input parameter 'scope' is not valid." }
+  end
+  local resource = wanted[1]:match "^(.*)/%.default$"
+  if not resource then
+    return nil, { 400, "invalid_scope", 1002012, ("The provided value for scope %s is not "
+      .. "valid. Client credential flows must have a scope value with /.default suffixed to "
+      .. "the resource identifier."):format(text.plain(wanted[1], 200)) }
+  end
+  local bare = resource:gsub("/$", "")
+  if bare ~= cloud.audience and bare ~= cloud.resource_manager then
+    return nil, { 400, "invalid_resource", 500011, ("The resource principal named %s was not "
+      .. "found in the tenant."):format(text.plain(resource, 200)) }
+  end
+  return resource
+end
+
+local function check_client(state, form)
+  if not form.grant_type then
+    return { 400, "invalid_request", 900144,
+      "The request body must contain the following parameter: 'grant_type'." }
+  elseif form.grant_type ~= "client_credentials" then
+    return { 400, "unsupported_grant_type", 70003,
+      "The app requested an unsupported grant type." }
+  elseif form.client_id ~= state.client_id then
+    return { 400, "unauthorized_client", 700016, ("Application with identifier '%s' was not "
+      .. "found in the directory."):format(text.plain(form.client_id or "", 100)) }
+  elseif not form.client_secret then
+    return { 401, "invalid_client", 7000218, "The request body must contain the following "
+      .. "parameter: 'client_assertion' or 'client_secret'." }
+  elseif not core.crypto.equal(form.client_secret, state.client_secret) then
+    return { 401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the "
+      .. "secret being sent in the request is the client secret value, not the client secret "
+      .. "ID." }
+  end
+end
+
+local function issue(state, resource)
+  local now = math.floor(core.time())
+  local lifetime = state.token_lifetime
+  local header = json.encode { alg = "RS256", typ = "JWT", kid = state.kid }
+  local claims = json.encode {
+    aud = resource, iss = ("%s/%s/v2.0"):format(state.cloud.authority, state.tenant),
+    iat = now, nbf = now - SKEW, exp = now + math.floor(lifetime), appid = state.client_id,
+    appidacr = "1", idtyp = "app", oid = state.object_id, sub = state.object_id,
+    tid = state.tenant, uti = core.crypto.base64url(core.crypto.random(16)), ver = "1.0",
+  }
+  return core.crypto.jwt_sign(state.key, header, claims), lifetime
+end
+
+local function token(state, tenant, request)
+  if tenant ~= state.tenant then
+    return refuse(400, "invalid_request", 90002, ("Tenant '%s' not found. Check to make sure "
+      .. "you have the correct tenant ID and are signing into the correct cloud."):format(
+      text.plain(tenant, 100)))
+  end
+  local form = text.pairs(request.body, true, true)
+  local refusal = check_client(state, form)
+  if not refusal and not form.scope then
+    refusal = { 400, "invalid_request", 900144,
+      "The request body must contain the following parameter: 'scope'." }
+  end
+  local resource
+  if not refusal then
+    resource, refusal = resource_of(state.cloud, form.scope)
+  end
+  if refusal then
+    state.log:add("token-refused", { number = refusal[3] })
+    return refuse(table.unpack(refusal))
+  end
+  local jwt, lifetime = issue(state, resource)
+  state.log:add("token", { client_id = form.client_id, resource = resource })
+  return 200, {}, { token_type = "Bearer", expires_in = math.floor(lifetime),
+    ext_expires_in = math.floor(lifetime), access_token = jwt }
+end
+
+local function discovery(state, tenant)
+  local base = ("%s/%s"):format(state.cloud.authority, tenant)
+  return 200, {}, {
+    issuer = base .. "/v2.0",
+    token_endpoint = base .. "/oauth2/v2.0/token",
+    authorization_endpoint = base .. "/oauth2/v2.0/authorize",
+    device_authorization_endpoint = base .. "/oauth2/v2.0/devicecode",
+    jwks_uri = base .. "/discovery/v2.0/keys",
+    token_endpoint_auth_methods_supported = json.array { "client_secret_post" },
+    response_types_supported = json.array { "code" },
+    id_token_signing_alg_values_supported = json.array { "RS256" },
+  }
+end
+
+local function keys(state)
+  local jwk = state.key:jwk()
+  jwk.use, jwk.alg, jwk.kid = "sig", "RS256", state.kid
+  return 200, {}, { keys = json.array { jwk } }
+end
+
+--- Answers one request: status, headers, body (a table, written as JSON), or the fault to act.
+function entra.handle(state, request)
+  local fault = state.faults:take("entra", nil, request)
+  if fault and fault.kind == "answer" then
+    state.log:add("fault", { at = "entra", status = fault.status })
+    return refuse(fault.status or 500, fault.error or "server_error", fault.number or 90033,
+      fault.message or "A transient error has occurred. Please try again.", fault.retry_after)
+  elseif fault then
+    return nil, fault
+  end
+  local tenant, rest = request.path:match "^/([^/]+)(/.*)$"
+  if rest == "/oauth2/v2.0/token" and request.method == "POST" then
+    return token(state, tenant, request)
+  elseif rest == "/v2.0/.well-known/openid-configuration" and request.method == "GET" then
+    return discovery(state, tenant)
+  elseif rest == "/discovery/v2.0/keys" and request.method == "GET" then
+    return keys(state)
+  end
+  return 404, {}, ""
+end
+
+return entra

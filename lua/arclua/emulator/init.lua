@@ -1,0 +1,298 @@
+-- SPDX-License-Identifier: MIT
+-- A local Azure with Arc machines: Entra, ARM, the relay and N machines on loopback.
+local core = require "arclua.core"
+local check = require "arclua.check"
+local json = require "arclua.json"
+local account = require "arclua.emulator.account"
+local arm = require "arclua.emulator.arm"
+local entra = require "arclua.emulator.entra"
+local faults = require "arclua.emulator.faults"
+local http = require "arclua.emulator.http"
+local log = require "arclua.emulator.log"
+local machine = require "arclua.emulator.machine"
+local relay = require "arclua.emulator.relay"
+local state = require "arclua.emulator.state"
+local throttle = require "arclua.emulator.throttle"
+
+local emulator = {}
+
+local DOMAIN = "arc.localhost"
+local LOGIN, MANAGEMENT = "login." .. DOMAIN, "management." .. DOMAIN
+local NAMESPACE = "azgn-emulator"
+local RELAY = NAMESPACE .. "." .. DOMAIN
+local PARTING = 30 -- seconds for all to end at stop
+
+local OPTIONS = {
+  machines = "integer|table", port = "integer", as_root = "boolean", page_size = "integer",
+  seed = "integer", faults = "table", throttle = "string|number", setup = "string",
+  subscriptions = "integer", registered = "boolean", registration_delay = "number",
+  token_lifetime = "number", log_file = "string", parent = "integer",
+}
+
+---@class arclua.Emulator
+---@field port integer
+---@field dir string                  all its files; removed at stop, or by the guardian
+---@field cloud string                path of the cloud file
+---@field env table<string, string>   what a client needs in its environment
+---@field log table                   events: log:find{ event = "connect", machine = "web-01" }
+---@field state table                 what exists: state.machines, state.subscriptions, ...
+local Emulator = {}
+Emulator.__index = Emulator
+Emulator.__name = "arclua.emulator"
+
+local function fill_cloud(self)
+  local s, port = self.state, self.port
+  s.cloud = {
+    name = "arclua-emulator",
+    authority = ("https://%s:%d"):format(LOGIN, port),
+    resource_manager = ("https://%s:%d"):format(MANAGEMENT, port),
+    audience = "https://" .. MANAGEMENT,
+    relay_suffix = ("%s:%d"):format(DOMAIN, port),
+    ca = self.client_dir .. "/ca.pem",
+    credential = "environment",
+  }
+  s.relay_namespace, s.relay_host = NAMESPACE, RELAY
+end
+
+local function no_proxy()
+  local old = os.getenv "NO_PROXY" or os.getenv "no_proxy" or ""
+  return (old ~= "" and old .. "," or "") .. DOMAIN .. ",." .. DOMAIN
+end
+
+local function fill_env(self)
+  local s, dir = self.state, self.client_dir
+  self.cloud = dir .. "/cloud.json"
+  self.env = {
+    ARCLUA_CLOUD = self.cloud,
+    AZURE_TENANT_ID = s.tenant, AZURE_CLIENT_ID = s.client_id,
+    AZURE_CLIENT_SECRET = s.client_secret,
+    ARCLUA_USER = self.who.user, ARCLUA_IDENTITY = dir .. "/id_ed25519",
+    ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_STATE = dir .. "/state",
+    NO_PROXY = no_proxy(),
+  }
+end
+
+-- Runs the steps until one fails.
+local function all(steps)
+  for _, step in ipairs(steps) do
+    local ok, err = step()
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+-- The directory: what clients may read in client/, what the machines' user may in machines/.
+-- As root with another user for the machines, that user must be able to pass through the top.
+local function make_dirs(self, as_root)
+  local sys = core.sys
+  local dir, err = sys.mkdtemp "arclua-emulator"
+  if not dir then
+    return nil, err
+  end
+  self.dir = dir
+  self.client_dir, self.machines_dir = dir .. "/client", dir .. "/machines"
+  self.mark = "ARCLUA_EMULATOR=" .. dir
+  return all {
+    function()
+      local guardian, why = core.server.guardian { dir = dir, mark = self.mark,
+        parent = self.parent }
+      self.guardian = guardian
+      return guardian, why
+    end,
+    function() return sys.mkdir(self.client_dir .. "/state", 448) end,
+    function() return sys.chmod(self.client_dir, 448) end,
+    function() return sys.mkdir(self.machines_dir, 448) end,
+    function() return sys.getuid() ~= 0 or as_root or sys.chmod(dir, 457) end,
+    function()
+      return sys.getuid() ~= 0 or as_root or sys.chown(self.machines_dir, 65534, 65534)
+    end,
+    function()
+      local who, why = account.choose(as_root, self.machines_dir)
+      self.who = who
+      return who, why
+    end,
+  }
+end
+
+-- As root, sshd wants its directory for the part that is not trusted yet.
+local function make_privsep(self)
+  if self.who.uid ~= 0 or core.sys.stat "/run/sshd" then
+    return true
+  end
+  return core.sys.mkdir("/run/sshd", 493)
+end
+
+local function make_identity(self)
+  local key = self.client_dir .. "/id_ed25519"
+  return all {
+    function() return machine.keygen(key) end,
+    function()
+      local public, err = core.sys.read_file(key .. ".pub")
+      if not public then
+        return nil, err
+      end
+      local path = self.machines_dir .. "/authorized_keys"
+      return all {
+        function() return core.sys.write_file(path, public, 384) end,
+        function()
+          return not self.who.drop or core.sys.chown(path, self.who.uid, self.who.gid)
+        end,
+      }
+    end,
+    function() return core.sys.write_file(self.client_dir .. "/known_hosts", "", 384) end,
+  }
+end
+
+local function listen(self, port)
+  local names = { LOGIN, MANAGEMENT, RELAY, DOMAIN, "localhost" }
+  local made = core.crypto.make_ca(names)
+  local server, err = core.server.listen { cert = made.cert, key = made.key, port = port }
+  if not server then
+    return nil, err
+  end
+  self.server, self.port = server, server:port()
+  self.services = { [LOGIN] = entra, [MANAGEMENT] = arm, [RELAY] = relay }
+  fill_cloud(self)
+  fill_env(self)
+  return all {
+    function() return core.sys.write_file(self.state.cloud.ca, made.ca, 384) end,
+    function() return core.sys.write_file(self.cloud, json.encode(self.state.cloud), 384) end,
+  }
+end
+
+local function run(self, opts)
+  return all {
+    function() return make_dirs(self, opts.as_root) end,
+    function() return make_privsep(self) end,
+    function() return make_identity(self) end,
+    function() return listen(self, opts.port or 0) end,
+    function()
+      self.runner = core.spawn(http.run, self)
+      return true
+    end,
+  }
+end
+
+--- Starts an emulator on this loop. It must be stopped.
+---@param opts { machines: integer|table[]?, port: integer?, as_root: boolean?, page_size: integer?,
+---   seed: integer?, faults: table[]?, throttle: string|number?, setup: string?,
+---   subscriptions: integer?, registered: boolean?, registration_delay: number?,
+---   token_lifetime: number?, log_file: string?, parent: integer? }?
+---   machines: how many (3), or a list of { name, group, subscription, os, tags, status, setup,
+---   ssh_port }; setup: "ready" (default), "endpoint" (no service configuration), "none";
+---   parent: process whose end ends this process (the command line's)
+--- Raises: unknown options, impossible faults or machines.
+---@return arclua.Emulator|nil, arclua.Error?
+function emulator.start(opts)
+  opts = check.options(opts, OPTIONS)
+  local self = setmetatable({ open = {}, parent = opts.parent }, Emulator)
+  self.log = log.new(opts.log_file)
+  self.state = state.new(opts)
+  self.state.log = self.log
+  self.state.faults = faults.new(opts.seed)
+  self.state.throttle = throttle.new(opts.throttle or "off")
+  for _, fault in ipairs(opts.faults or {}) do
+    self.state.faults:add(fault)
+  end
+  core.sys.rlimit_nofile()
+  local ok, err = run(self, opts)
+  if not ok then
+    self:stop()
+    return nil, err
+  end
+  self.log:add("started", { port = self.port, machines = #self.state.machines })
+  return self
+end
+
+--- Adds a fault (see emulator/faults.lua) and returns it.
+function Emulator:fault(fault)
+  return self.state.faults:add(fault)
+end
+
+--- Ends a fault, or all.
+function Emulator:clear(fault)
+  self.state.faults:clear(fault)
+end
+
+--- A machine of the state by name, "group/name" or id.
+--- Raises: there is none.
+function Emulator:machine(name)
+  local found = state.find(self.state, name)
+  if not found then
+    error("the emulator has no machine '" .. tostring(name) .. "'", 2)
+  end
+  return found
+end
+
+--- The home directory of a machine's logins: what commands write there can be read here.
+---@return string|nil, arclua.Error?
+function Emulator:home(name)
+  return machine.home(self, self:machine(name))
+end
+
+--- One line for each command, shell or subsystem that the machine has started.
+---@return string[]
+function Emulator:sessions(name)
+  return machine.sessions(self:machine(name))
+end
+
+local function end_tasks(self)
+  local tasks = { self.runner }
+  for task in pairs(self.open) do
+    tasks[#tasks + 1] = task
+    task:cancel()
+  end
+  if self.runner then
+    self.runner:cancel()
+  end
+  for _, task in ipairs(tasks) do
+    task:await()
+  end
+end
+
+-- The guardian kills what is left and removes the directory, then closes its end.
+local function dismiss(guardian)
+  guardian:shutdown()
+  guardian:read()
+  guardian:close()
+end
+
+--- Ends all connections and machines, removes all files. Idempotent; cannot be cancelled.
+function Emulator:stop()
+  if self.stopped then
+    return
+  end
+  self.stopped = true
+  core.shield(PARTING, function()
+    if self.server then
+      self.server:close()
+    end
+    end_tasks(self)
+    if self.guardian then
+      dismiss(self.guardian)
+    elseif self.dir then
+      core.sys.remove(self.dir)
+    end
+  end)
+end
+
+Emulator.close = Emulator.stop
+Emulator.__close = Emulator.stop
+
+--- The environment as lines for a shell: `export K='V'`, sorted.
+---@return string
+function emulator.exports(env)
+  local names, lines = {}, {}
+  for name in pairs(env) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    lines[i] = ("export %s='%s'\n"):format(name, (env[name]:gsub("'", "'\\''")))
+  end
+  return table.concat(lines)
+end
+
+return emulator

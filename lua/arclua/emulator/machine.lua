@@ -1,0 +1,188 @@
+-- SPDX-License-Identifier: MIT
+-- A machine's side: its agent, which judges a connection, and its sshd, one `sshd -i` each.
+local core = require "arclua.core"
+local errors = require "arclua.errors"
+local json = require "arclua.json"
+local account = require "arclua.emulator.account"
+
+local machine = {}
+
+local PARTING = 10 -- seconds that sshd gets to end by itself when its connection has ended
+
+-- Quoted for sshd_config.
+local function word(value)
+  return '"' .. value:gsub('["\\]', "\\%0") .. '"'
+end
+
+local function config_of(emulator, m)
+  local dir = m.dir
+  local env = { "ARC_MACHINE=" .. m.name, emulator.mark }
+  if emulator.who.way == "plain" then
+    env[#env + 1] = "HOME=" .. m.home
+  end
+  for i, entry in ipairs(env) do
+    env[i] = word(entry)
+  end
+  return table.concat({
+    "HostKey " .. word(dir .. "/host_key"),
+    "AuthorizedKeysFile " .. word((emulator.machines_dir .. "/authorized_keys"):gsub("%%", "%%%%")),
+    "SetEnv " .. table.concat(env, " "),
+    "UsePAM no",
+    "StrictModes no",
+    "PermitRootLogin prohibit-password",
+    "PasswordAuthentication no",
+    "KbdInteractiveAuthentication no",
+    "PidFile none",
+    "PrintMotd no",
+    "PrintLastLog no",
+    "UseDNS no",
+    "X11Forwarding no",
+    "AcceptEnv LANG LC_*",
+    "MaxSessions 512",
+    "LogLevel VERBOSE",
+    "KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,"
+      .. "ecdh-sha2-nistp384,sntrup761x25519-sha512@openssh.com",
+    "Subsystem sftp internal-sftp",
+    "",
+  }, "\n")
+end
+
+-- Makes what belongs to the login belong to it.
+local function own(emulator, path)
+  local who = emulator.who
+  return not who.drop or core.sys.chown(path, who.uid, who.gid)
+end
+
+local function run_keygen(path)
+  local process <close> = core.process.spawn { args = { "ssh-keygen", "-q", "-t", "ed25519", "-N",
+    "", "-C", "arclua emulator", "-f", path }, stdout = "null", stderr = "null" }
+  local ended = process and process:wait()
+  if not ended or ended.status ~= 0 then
+    return errors.fail { code = "config", op = "emulator", message = "ssh-keygen failed for "
+      .. path, remedy = "install the OpenSSH client" }
+  end
+  return true
+end
+
+--- Makes an ed25519 key pair.
+machine.keygen = run_keygen
+
+local function make(emulator, m)
+  local dir = ("%s/%04d-%s"):format(emulator.machines_dir, m.index, m.name)
+  m.dir, m.home = dir, dir .. "/home"
+  local ok, err = core.sys.mkdir(m.home, 448)
+  for _, step in ipairs {
+    function() return machine.keygen(dir .. "/host_key") end,
+    function() return core.sys.write_file(dir .. "/sshd_config", config_of(emulator, m), 384) end,
+    function()
+      return core.sys.write_file(dir .. "/passwd", account.passwd(emulator.who, m.home), 420)
+    end,
+    function() return core.sys.write_file(dir .. "/sshd.log", "", 384) end,
+  } do
+    if ok then
+      ok, err = step()
+    end
+  end
+  for _, name in ipairs { "", "/home", "/host_key", "/host_key.pub", "/sshd_config", "/passwd",
+    "/sshd.log" } do
+    if ok then
+      ok, err = own(emulator, dir .. name)
+    end
+  end
+  return ok, err
+end
+
+-- Once a machine, at its first connection; who comes meanwhile waits.
+local function prepare(emulator, m)
+  while m.preparing do
+    local ok, err = m.preparing:wait()
+    if not ok then
+      return nil, err
+    end
+  end
+  if m.prepared then
+    return true
+  end
+  m.preparing = core.cond()
+  local ok, err = make(emulator, m)
+  m.prepared = ok and true or false
+  local waiting = m.preparing
+  m.preparing = nil
+  waiting:broadcast()
+  if not ok then
+    emulator.log:add("machine-failed", { machine = m.name, message = tostring(err) })
+  end
+  return ok, err
+end
+
+--- The directory that a machine's logins start in; made when it is not there yet.
+function machine.home(emulator, m)
+  local ok, err = prepare(emulator, m)
+  return ok and m.home, err
+end
+
+--- Judges the sender's two headers as the agent does: the port to dial, or nil and why not.
+function machine.judge(emulator, m, token, target)
+  local state = emulator.state
+  local port = target and math.tointeger(tonumber(target:match "^localhost:(%d+)$"))
+  local raw = token and core.crypto.jwt_verify(state.key, token)
+  local claims = raw and json.decode(raw)
+  if not port then
+    return nil, "no target"
+  elseif type(claims) ~= "table" or claims.aud ~= "arclua-emulator-agent" then
+    return nil, "no valid service configuration token"
+  elseif claims.sub ~= m.id:lower() then
+    return nil, "the token is for another machine"
+  elseif claims.exp <= core.time() then
+    return nil, "the token has expired"
+  elseif claims.port ~= port then
+    return nil, "the port is not the token's"
+  end
+  return port
+end
+
+--- Starts an sshd for one connection. watch = true: its log comes through process:stderr().
+---@return arclua.Process|nil, arclua.Error?
+function machine.start_sshd(emulator, m, watch)
+  local ok, err = prepare(emulator, m)
+  if not ok then
+    return nil, err
+  end
+  local args = { emulator.who.sshd, "-i", "-f", m.dir .. "/sshd_config" }
+  if watch then
+    args[#args + 1] = "-e"
+  else
+    args[#args + 1] = "-E"
+    args[#args + 1] = m.dir .. "/sshd.log"
+  end
+  local how = account.command(emulator.who, m.dir .. "/passwd", args)
+  local name, value = emulator.mark:match "^([^=]+)=(.*)$"
+  how.env[name] = value
+  how.clear_env, how.cwd, how.socket = true, "/", true
+  how.stderr = watch and "pipe" or "null"
+  how.hostname = m.name
+  how.session, how.die_with_parent = true, true
+  return core.process.spawn(how)
+end
+
+--- Lets sshd end by itself, as it does when its connection has ended.
+function machine.part(process)
+  core.timeout(PARTING, function()
+    return process:wait()
+  end)
+  process:close()
+end
+
+--- The lines of sshd's log that begin a session: "Starting session: command for …", each one
+--- command, shell or subsystem that was really started.
+---@return string[]
+function machine.sessions(m)
+  local found = {}
+  local log = m.dir and core.sys.read_file(m.dir .. "/sshd.log") or ""
+  for line in log:gmatch "Starting session: [^\r\n]+" do
+    found[#found + 1] = line
+  end
+  return found
+end
+
+return machine

@@ -1,0 +1,65 @@
+-- SPDX-License-Identifier: MIT
+-- Shared access signatures of the relay: made for listCredentials, verified at the door.
+local core = require "arclua.core"
+local text = require "arclua.emulator.text"
+
+local sas = {}
+
+local function signature(state, sr, se)
+  return core.crypto.base64(core.crypto.hmac_sha256(state.relay_key, sr .. "\n" .. se))
+end
+
+--- The finished token for a hybrid connection, valid until `expires` (seconds since 1970).
+function sas.make(state, path, expires)
+  local sr = text.encode(("http://%s/%s/"):format(state.relay_host, path))
+  local se = ("%d"):format(expires)
+  return ("SharedAccessSignature sr=%s&sig=%s&se=%s&skn=%s"):format(sr,
+    text.encode(signature(state, sr, se)), se, state.relay_key_name)
+end
+
+-- host/path of a resource: no scheme, port, case or trailing slash.
+local function scope_of(sr)
+  local rest = text.decode(sr):lower():match "^%a+://(.*)$"
+  if not rest then
+    return nil
+  end
+  local host, path = rest:match "^([^/]*)(.*)$"
+  return (host:gsub(":%d+$", "") .. path):gsub("/+$", "")
+end
+
+local function fields_of(token)
+  local fields = {}
+  for part in token:gmatch "[^&]+" do
+    local name, value = part:match "^(%a+)=(.*)$"
+    if not name or fields[name] then
+      return nil
+    end
+    fields[name] = value
+  end
+  return fields.sr and fields.sig and fields.se and fields.skn and fields or nil
+end
+
+--- True when the token opens this path for a sender; else nil, status, text of the reason.
+function sas.verify(state, token, path)
+  local body = token and token:match "^SharedAccessSignature (.+)$"
+  local fields = body and fields_of(body)
+  if not fields then
+    return nil, 401, token and "MalformedToken: The format of the token is wrong."
+      or "MissingToken: Relay security token is required."
+  end
+  local wanted = signature(state, fields.sr, fields.se)
+  if fields.skn ~= state.relay_key_name
+      or not core.crypto.equal(text.decode(fields.sig), wanted) then
+    return nil, 401, "The token has an invalid signature."
+  elseif (tonumber(fields.se) or 0) <= core.time() then
+    return nil, 401, "ExpiredToken: The token is expired."
+  end
+  local scope = scope_of(fields.sr)
+  local target = (state.relay_host .. "/" .. path):lower():gsub("/+$", "")
+  if not scope or (target ~= scope and target:sub(1, #scope + 1) ~= scope .. "/") then
+    return nil, 403, "The token is not valid for this path."
+  end
+  return true
+end
+
+return sas

@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+-- What exists in the emulated cloud: one tenant, subscriptions, groups, machines.
+local core = require "arclua.core"
+
+local state = {}
+
+-- Known to everybody, as real ids are; what must be secret is random at each start.
+local TENANT = "a5c1e000-0000-4000-8000-0000000000aa"
+local SUBSCRIPTION = "a5c1e000-0000-4000-8000-%012d"
+local LOCATION = "westeurope"
+
+-- The pattern that machines are made by, over and over.
+local PATTERN = {
+  { role = "web", env = "prod", group = "rg-prod" },
+  { role = "web", env = "prod", group = "rg-prod" },
+  { role = "db", env = "prod", group = "rg-prod" },
+  { role = "web", env = "edge", group = "rg-edge" },
+  { role = "web", env = "test", group = "rg-test" },
+}
+
+local NAME = "^[%w%-_%.]+$"
+
+local function uuid_of(text)
+  local hex = core.crypto.hex(core.crypto.sha256(text))
+  return ("%s-%s-4%s-8%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16),
+    hex:sub(18, 20), hex:sub(21, 32))
+end
+
+local function machine_specs(count, subscriptions)
+  local specs, numbers = {}, {}
+  for i = 1, count do
+    local kind = PATTERN[(i - 1) % #PATTERN + 1]
+    numbers[kind.role] = (numbers[kind.role] or 0) + 1
+    specs[i] = {
+      name = ("%s-%02d"):format(kind.role, numbers[kind.role]),
+      group = kind.group,
+      subscription = (i - 1) // #PATTERN % subscriptions + 1,
+      tags = { role = kind.role, env = kind.env },
+    }
+  end
+  return specs
+end
+
+local function add_group(s, subscription, name)
+  local key = subscription .. "/" .. name:lower()
+  if not s.groups[key] then
+    local group = { name = name, subscription = subscription, location = LOCATION }
+    s.groups[key] = group
+    s.group_list[#s.group_list + 1] = group
+  end
+  return s.groups[key]
+end
+
+--- Adds a machine.
+--- Raises: a name that Azure would refuse, or one that is there already.
+---@param spec { name: string, group: string?, subscription: integer?, os: string?, tags: table?,
+---   status: string?, setup: string?, ssh_port: integer? }
+function state.add_machine(s, spec)
+  local subscription = s.subscriptions[spec.subscription or 1]
+  if not subscription then
+    error("a machine of subscription " .. tostring(spec.subscription) .. ", which is not there")
+  elseif not spec.name:find(NAME) or #spec.name > 54 then
+    error("'" .. spec.name .. "' is no name of a machine")
+  end
+  local group = add_group(s, subscription.id, spec.group or "rg-prod")
+  local id = ("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.HybridCompute/machines/%s")
+    :format(subscription.id, group.name, spec.name)
+  if s.by_id[id:lower()] then
+    error("there is a machine " .. id .. " already")
+  end
+  local machine = {
+    id = id, name = spec.name, group = group.name, subscription = subscription.id,
+    location = LOCATION, os = spec.os or "linux", tags = spec.tags or {},
+    status = spec.status or "Connected", vm_id = uuid_of(id), ssh_port = spec.ssh_port or 22,
+    hex = core.crypto.hex(core.crypto.sha256(id:lower())), services = {},
+    changed = core.time(), connections = 0, index = #s.machines + 1,
+  }
+  local setup = spec.setup or s.setup
+  if setup ~= "none" then
+    machine.endpoint = { name = "default", created = core.time(), ready = 0 }
+  end
+  if setup == "ready" then
+    machine.services.ssh = { name = "SSH", service = "SSH", port = machine.ssh_port,
+      created = core.time() }
+  end
+  s.machines[machine.index] = machine
+  s.by_id[id:lower()] = machine
+  s.by_name[spec.name:lower()] = s.by_name[spec.name:lower()] or machine
+  return machine
+end
+
+--- The whole state for the options of emulator.start.
+function state.new(opts)
+  local s = {
+    tenant = TENANT, client_id = core.crypto.uuid(), object_id = core.crypto.uuid(),
+    client_secret = core.crypto.base64url(core.crypto.random(30)),
+    key = core.crypto.rsa_key(), kid = core.crypto.uuid(),
+    relay_key = core.crypto.base64(core.crypto.random(32)),
+    relay_key_name = "sender" .. os.date("!%Y%m%d"),
+    token_lifetime = opts.token_lifetime or 3599, page_size = opts.page_size or 100,
+    registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
+    subscriptions = {}, groups = {}, group_list = {}, machines = {}, by_id = {}, by_name = {},
+    relays = {}, last_ns = 0,
+  }
+  for i = 1, opts.subscriptions or 1 do
+    local id = SUBSCRIPTION:format(i)
+    s.subscriptions[i] = { id = id, name = "arclua emulator " .. i,
+      registered = opts.registered ~= false }
+    s.subscriptions[id] = s.subscriptions[i]
+  end
+  local specs = opts.machines or 3
+  if type(specs) == "number" then
+    specs = machine_specs(specs, #s.subscriptions)
+  end
+  for _, spec in ipairs(specs) do
+    state.add_machine(s, spec)
+  end
+  return s
+end
+
+--- A machine by "name", "group/name" or resource id; nil = none.
+function state.find(s, name)
+  local lower = name:lower()
+  if s.by_name[lower] or s.by_id[lower] then
+    return s.by_name[lower] or s.by_id[lower]
+  end
+  for _, machine in ipairs(s.machines) do
+    if (machine.group .. "/" .. machine.name):lower() == lower then
+      return machine
+    end
+  end
+  return nil
+end
+
+return state
