@@ -1,0 +1,214 @@
+-- SPDX-License-Identifier: MIT
+-- What opens the way to a machine: relay credentials, the endpoint, the service configuration.
+-- listCredentials comes first; something is written only after it said what is missing, and
+-- only by consent: a needless PUT can disturb the machine's listener.
+local errors = require "arclua.errors"
+local resource_id = require "arclua.resource_id"
+
+local Connectivity = {}
+Connectivity.__index = Connectivity
+
+local API = "2023-03-15"
+local ENDPOINT = "/providers/Microsoft.HybridConnectivity/endpoints/default"
+local SERVICE = ENDPOINT .. "/serviceConfigurations/SSH"
+local LIFE = 10800
+local DEFAULT_PORT = 22
+-- Credentials are not used in their last minute.
+local MARGIN = 60
+-- Right after our own PUT a read may still miss it.
+local REPLICATION_TRIES, REPLICATION_PAUSE = 3, 2
+
+---@param client arclua.ArmClient
+---@return arclua.Connectivity
+local function new(client)
+  return setmetatable({ client = client, cache = {}, ports = {} }, Connectivity)
+end
+
+---@class arclua.AccessOptions
+---@field port integer?     to reach another port than the configured one
+---@field enable boolean?   consent to create endpoint and service configuration
+---@field replace boolean?  consent to change the port for all users
+
+---@class arclua.Access
+---@field info arclua.RelayInfo
+---@field port integer      to dial
+---@field changed boolean   something was written: the agent may need minutes
+
+local function url(self, machine, tail, query)
+  return self.client:url(resource_id.path(machine.id) .. tail, API, query)
+end
+
+local function ask(self, machine)
+  return self.client:relay_credentials(url(self, machine, ENDPOINT .. "/listCredentials",
+    "expiresin=" .. LIFE))
+end
+
+local function put(self, machine, tail, properties)
+  return self.client:request { method = "PUT", url = url(self, machine, tail),
+    body = { properties = properties } }
+end
+
+local function put_service(self, machine, port)
+  return put(self, machine, SERVICE, { serviceName = "SSH", port = port })
+end
+
+local function put_endpoint(self, machine)
+  local value, err = put(self, machine, ENDPOINT, { type = "default" })
+  if value == nil and err.status == 404 then
+    err = errors.new { reason = "arm.machine-not-found", op = "enable", cause = err,
+      status = 404, message = "there is no machine " .. machine.id }
+  end
+  return value, err
+end
+
+local function needs_consent(machine, err)
+  return errors.fail { reason = "arm.setup-needed", op = "connect", phase = "arm",
+    status = err.status, cause = err, message = ("%s has no %s yet"):format(machine.name,
+      err.status == 412 and "SSH service configuration" or "connectivity endpoint") }
+end
+
+-- listCredentials after a change of ours.
+local function ask_again(self, machine)
+  local info, err
+  for try = 1, REPLICATION_TRIES do
+    info, err = ask(self, machine)
+    if info or err.status ~= 404 and err.status ~= 412 or try == REPLICATION_TRIES then
+      break
+    end
+    local ok, ended = self.client.core.sleep(REPLICATION_PAUSE)
+    if not ok then
+      return nil, ended
+    end
+  end
+  return info, err
+end
+
+-- Credentials, with what is missing repaired by consent: info, changed | nil, err.
+local function obtain(self, machine, opts)
+  local info, err = ask(self, machine)
+  if info then
+    return info, false
+  elseif err.status ~= 404 and err.status ~= 412 then
+    return nil, err
+  elseif not opts.enable then
+    return needs_consent(machine, err)
+  end
+  if err.status == 404 then
+    local ok, why = put_endpoint(self, machine)
+    if ok == nil then
+      return nil, why
+    end
+  end
+  local ok, why = put_service(self, machine, opts.port or DEFAULT_PORT)
+  if ok == nil then
+    return nil, why
+  end
+  self.ports[machine.id] = opts.port or DEFAULT_PORT
+  info, err = ask_again(self, machine)
+  if not info then
+    return nil, err
+  end
+  return info, true
+end
+
+-- The configured port; nil when it cannot be read (login roles may not), nil, err when the
+-- wait was ended.
+local function configured_port(self, machine)
+  if self.ports[machine.id] then
+    return self.ports[machine.id]
+  end
+  local value, err = self.client:request { url = url(self, machine, SERVICE) }
+  if value == nil then
+    if err.code == "cancelled" or err.code == "timeout" then
+      return nil, err
+    end
+    return nil
+  end
+  local properties = type(value) == "table" and value.properties
+  local port = type(properties) == "table" and math.tointeger(tonumber(properties.port))
+  self.ports[machine.id] = port or nil
+  return port or nil
+end
+
+local function refuse_port(machine, wanted, port)
+  return errors.fail { code = "config", op = "connect", phase = "arm",
+    message = ("%s lets SSH through to port %d, not %d"):format(machine.name, port, wanted),
+    remedy = ("leave --port away, or change it for all users: --enable --port %d --replace")
+      :format(wanted) }
+end
+
+-- The port to dial, changing the configured one where that was asked for:
+-- port, info, changed | nil, err.
+local function settle_port(self, machine, opts, info, changed)
+  local port, err = configured_port(self, machine)
+  if err then
+    return nil, err
+  elseif not opts.port or not port or port == opts.port then
+    return opts.port or port or DEFAULT_PORT, info, changed
+  elseif not (opts.enable and opts.replace) then
+    return refuse_port(machine, opts.port, port)
+  end
+  local ok
+  ok, err = put_service(self, machine, opts.port)
+  if ok == nil then
+    return nil, err
+  end
+  self.ports[machine.id] = opts.port
+  info:close()
+  info, err = ask_again(self, machine)
+  if not info then
+    return nil, err
+  end
+  return opts.port, info, true
+end
+
+local function key(machine, opts)
+  return resource_id.key(machine.id) .. " " .. (opts.port or "")
+end
+
+--- Credentials and port for a machine, from memory while they are good.
+---@param machine arclua.MachineData
+---@param opts arclua.AccessOptions
+---@return arclua.Access|nil, arclua.Error?
+function Connectivity:access(machine, opts)
+  local cached = self.cache[key(machine, opts)]
+  if cached then
+    local expires = cached.info:expires_on()
+    if not expires or expires - MARGIN > self.client.core.time() then
+      return { info = cached.info, port = cached.port, changed = false }
+    end
+    self:forget(machine, opts)
+  end
+  local info, changed = obtain(self, machine, opts)
+  if not info then
+    return nil, changed
+  end
+  local port, settled, was_changed = settle_port(self, machine, opts, info, changed)
+  if not port then
+    info:close()
+    return nil, settled
+  end
+  local access = { info = settled, port = port, changed = was_changed }
+  self.cache[key(machine, opts)] = access
+  return access
+end
+
+--- New credentials for a machine that has access already (never writes anything).
+---@return arclua.RelayInfo|nil, arclua.Error?
+function Connectivity:renew(machine, opts)
+  self:forget(machine, opts)
+  local info, err = ask(self, machine)
+  if not info then
+    return nil, err
+  end
+  self.cache[key(machine, opts)] = { info = info, changed = false,
+    port = opts.port or self.ports[machine.id] or DEFAULT_PORT }
+  return info
+end
+
+--- Drops the credentials kept for a machine: they were refused or have expired.
+function Connectivity:forget(machine, opts)
+  self.cache[key(machine, opts)] = nil
+end
+
+return { new = new }

@@ -1,0 +1,176 @@
+-- SPDX-License-Identifier: MIT
+-- One sign-in: cloud, credential, ARM client and scope. What arc.login returns.
+local alias = require "arclua.alias"
+local arm_client = require "arclua.arm.client"
+local arm_machines = require "arclua.arm.machines"
+local check = require "arclua.check"
+local clouds = require "arclua.clouds"
+local config = require "arclua.config"
+local connect = require "arclua.connect"
+local connectivity = require "arclua.arm.connectivity"
+local credential = require "arclua.credential"
+local machines = require "arclua.machines"
+local paths = require "arclua.paths"
+local scope = require "arclua.scope"
+
+local Azure = {}
+Azure.__index = Azure
+Azure.__name = "arclua.azure"
+
+local Machine = {}
+Machine.__index = Machine
+Machine.__name = "arclua.machine"
+
+local azure = {}
+
+---@class arclua.LoginOptions
+---@field cloud string?               name or cloud file; ARCLUA_CLOUD
+---@field tenant string?
+---@field credential string|table|nil a name, or an object of arc.credential
+---@field subscription string|string[]|nil
+---@field all_subscriptions boolean?
+---@field trust_cloud boolean?        the environment's credential may go to this cloud file's hosts
+---@field config string|table|nil     file, "none", or the parsed table
+---@field known_hosts string?
+---@field log fun(level: string, text: string)?
+
+local RULES = {
+  cloud = "string", tenant = "string", credential = "string|table",
+  subscription = "string|table", all_subscriptions = "boolean", trust_cloud = "boolean",
+  config = "string|table", known_hosts = "string", log = "function", primitives = "table",
+}
+
+local function load_config(given)
+  if type(given) == "table" then
+    return given
+  end
+  return config.load(given or paths.env "ARCLUA_CONFIG")
+end
+
+local function pick_credential(opts, cloud, settings)
+  if type(opts.credential) == "table" then
+    return opts.credential
+  end
+  local name = opts.credential or paths.env "ARCLUA_CREDENTIAL" or settings.credential
+  return credential.by_name(name, { cloud = cloud, trust_cloud = opts.trust_cloud,
+    tenant = opts.tenant or paths.env "ARCLUA_TENANT" or settings.tenant,
+    primitives = opts.primitives })
+end
+
+local function list_of(value)
+  if type(value) == "string" then
+    return { value }
+  end
+  return value
+end
+
+--- Signs in: the first token is asked for here, so that a wrong set-up shows at once.
+--- Raises: unknown options. Errors: config, auth and what Entra answers.
+---@param opts arclua.LoginOptions?
+---@return arclua.Azure|nil, arclua.Error?
+function azure.login(opts)
+  opts = check.options(opts, RULES, 3)
+  local settings, err = load_config(opts.config)
+  if not settings then
+    return nil, err
+  end
+  local cloud
+  cloud, err = clouds.load(opts.cloud or paths.env "ARCLUA_CLOUD" or settings.cloud)
+  if not cloud then
+    return nil, err
+  end
+  local chosen
+  chosen, err = pick_credential(opts, cloud, settings)
+  if not chosen then
+    return nil, err
+  end
+  local secret
+  secret, err = chosen:token(cloud.scope)
+  if not secret then
+    return nil, err
+  end
+  local log = opts.log or function() end
+  local client = arm_client.new { cloud = cloud, credential = chosen, log = log,
+    primitives = opts.primitives }
+  return setmetatable({
+    cloud = cloud, config = settings, client = client, connectivity = connectivity.new(client),
+    log = log, primitives = opts.primitives,
+    known_hosts = opts.known_hosts or paths.env "ARCLUA_KNOWN_HOSTS" or settings.known_hosts,
+    scope = { given = list_of(opts.subscription), all = opts.all_subscriptions,
+      configured = settings.subscription, cloud = cloud },
+  }, Azure)
+end
+
+local function wrap(self, data)
+  data.azure = self
+  return setmetatable(data, Machine)
+end
+
+--- The subscriptions in scope: IDs.
+---@return string[]|nil, arclua.Error?
+function Azure:subscriptions()
+  if not self._subscriptions then
+    local list, err = scope.subscriptions(self.scope, self.client)
+    if not list then
+      return nil, err
+    end
+    self._subscriptions = list
+  end
+  return self._subscriptions
+end
+
+--- All subscriptions that can be seen: { id, name }.
+function Azure:visible_subscriptions()
+  return arm_machines.subscriptions(self.client)
+end
+
+--- The machines that a selector means, sorted by name; an empty selector means all.
+---@param selector arclua.Selector?
+---@return arclua.Machine[]|nil, arclua.Error?
+function Azure:machines(selector)
+  local list, err = machines.find(self, selector)
+  if not list then
+    return nil, err
+  end
+  for _, data in ipairs(list) do
+    wrap(self, data)
+  end
+  return list
+end
+
+--- One machine: an ID, RG/NAME, SUB/RG/NAME or a name unique in scope.
+---@param spec string
+---@return arclua.Machine|nil, arclua.Error?
+function Azure:machine(spec)
+  local data, err = machines.resolve(self, spec)
+  return data and wrap(self, data), err
+end
+
+---@class arclua.Machine: arclua.MachineData
+---@field azure arclua.Azure
+
+--- The name of the machine's key in known_hosts.
+---@return string
+function Machine:alias()
+  return alias.of(self, self.azure.cloud.name)
+end
+
+--- Whether the machine's agent was last seen connected.
+---@return boolean
+function Machine:is_connected()
+  return self.status:lower() == "connected"
+end
+
+--- An SSH session. Options as arclua.ConnectOptions.
+---@return arclua.Session|nil, arclua.Error?
+function Machine:ssh(opts)
+  return connect.session(self, connect.check(opts))
+end
+
+function Machine:__tostring()
+  return self.name
+end
+
+azure.Machine = Machine
+
+return azure

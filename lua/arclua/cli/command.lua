@@ -1,0 +1,109 @@
+-- SPDX-License-Identifier: MIT
+-- What commands share: usage errors, error texts, signing in, the question before a large run.
+local core = require "arclua.core"
+local errors = require "arclua.errors"
+local escape = require "arclua.report.escape"
+local globals = require "arclua.cli.globals"
+local options = require "arclua.cli.options"
+local output = require "arclua.output"
+
+local command = {}
+
+local USAGE, FAILED, INTERRUPTED, NOT_TRIED = 2, 1, 130, 4
+-- From so many machines on an action is announced.
+local MANY = 20
+
+--- Parses a command's arguments: values, globals | nil, exit status (it has been said why).
+---@return table|nil values, table|integer
+function command.parse(parser, name, argv, base)
+  local values, merged = options.parse(parser, argv, base)
+  if values == "help" then
+    output.standard(1):write(merged)
+    return nil, 0
+  elseif not values then
+    return nil, command.usage(name, merged)
+  end
+  return values, merged
+end
+
+--- Prints a usage error: exit status 2.
+---@return integer
+function command.usage(name, text)
+  output.standard(2):write(("arclua %s: %s\ntry: arclua help %s\n"):format(name,
+    escape.text(text, true), name))
+  return USAGE
+end
+
+--- Prints an error: exit status 1, or 130 after an interruption.
+---@return integer
+function command.fail(err)
+  output.standard(2):line("arclua: " .. escape.text(errors.describe(err), true))
+  return errors.is(err) and err.code == "cancelled" and INTERRUPTED or FAILED
+end
+
+--- Signs in with the global options.
+---@return arclua.Azure|nil, arclua.Error?
+function command.login(values)
+  local opts = globals.login_options(values)
+  opts.log = require("arclua.defaults").login.log
+  return require("arclua.azure").login(opts)
+end
+
+local function plural(n, word)
+  return ("%d %s%s"):format(n, word, n == 1 and "" or "s")
+end
+
+local function count_subscriptions(list)
+  local seen, n = {}, 0
+  for _, machine in ipairs(list) do
+    if not seen[machine.subscription] then
+      seen[machine.subscription] = true
+      n = n + 1
+    end
+  end
+  return n
+end
+
+-- One line of an answer at the terminal.
+local function ask(question)
+  output.standard(2):write(question)
+  local input, text = core.stdio(0), ""
+  repeat
+    local chunk, err = input:read()
+    if err then
+      return nil, err
+    end
+    text = text .. (chunk or "\n")
+  until text:find "\n"
+  return text:lower():match "^%s*y" ~= nil
+end
+
+--- Announces an action on many machines or several subscriptions, and asks at a terminal unless
+--- yes. Returns true to go on | nil, exit status.
+---@return true|nil, integer?
+function command.confirm(action, list, yes)
+  local subscriptions = count_subscriptions(list)
+  if #list <= MANY and subscriptions <= 1 then
+    return true
+  end
+  output.standard(2):line(("%s on %s in %s"):format(escape.text(action),
+    plural(#list, "machine"), plural(subscriptions, "subscription")))
+  if yes or not (core.sys.isatty(0) and core.sys.isatty(2)) then
+    return true
+  end
+  local agreed, err = ask("Go on? [y/N] ")
+  if agreed then
+    return true
+  end
+  return nil, err and command.fail(err) or NOT_TRIED
+end
+
+--- Says that a selection is empty: exit status 1.
+---@return integer
+function command.nothing_selected()
+  return command.fail(errors.new { code = "notfound", op = "select",
+    message = "no machine matches the selection",
+    remedy = "`arclua machines` lists what is in scope" })
+end
+
+return command

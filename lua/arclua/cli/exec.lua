@@ -1,0 +1,153 @@
+-- SPDX-License-Identifier: MIT
+-- arclua exec [SELECT] [FLEET] [NAME...] -- COMMAND...
+local command = require "arclua.cli.command"
+local escape = require "arclua.report.escape"
+local fleet = require "arclua.fleet"
+local live = require "arclua.report.live"
+local options = require "arclua.cli.options"
+local output = require "arclua.output"
+local record = require "arclua.fleet.record"
+local select_ = require "arclua.select"
+local style = require "arclua.report.style"
+
+local exec = { name = "exec", summary = "run a command on every selected machine" }
+
+local NO_SELECTOR = [[
+no machines selected: name some, select them, or say --all. For example:
+  arclua exec web-01 web-02 -- uptime
+  arclua exec -g 'rg-prod*' --tag role=web -- systemctl is-active nginx
+  arclua exec --all -- 'df -h / | tail -1']]
+
+local NO_COMMAND = "no command: put it after --, for example: arclua exec web-01 -- uptime"
+
+local function parser()
+  local it = options.parser("arclua exec", "Runs a command on every selected machine. One word "
+    .. "after -- is a shell line, sent as it is; several words arrive as written.",
+    "arclua exec [SELECT] [FLEET] [NAME...] -- COMMAND...")
+  options.add_select(it)
+  options.add_fleet(it)
+  options.add_output(it)
+  return it
+end
+
+-- Ways to print while the run goes on: each gives the fleet's hooks and what to do at its end.
+local modes = {}
+
+function modes.live(values, color)
+  local out, err = output.standard(1), output.standard(2)
+  local lines = live.new { out = out, err = err,
+    style = style.painter(style.wanted(color, out.is_terminal)),
+    clean = style.cleaner(out.is_terminal, values.raw) }
+  return {
+    on_output = function(machine, stream, chunk)
+      lines:chunk(machine, stream, chunk)
+    end,
+    on_result = function(result)
+      lines:result(result)
+    end,
+  }, function(report)
+    err:line(report:summary())
+  end
+end
+
+function modes.jsonl()
+  local out = output.standard(1)
+  return {
+    on_result = function(result)
+      out:line(record.encode(result))
+      -- Printed: not to be held until the end of a large run.
+      result.stdout, result.stderr = "", ""
+    end,
+  }, function(report)
+    output.standard(2):line(report:summary())
+  end
+end
+
+local function at_end(name)
+  return function(values, color)
+    return {}, function(report)
+      report:print { output = name, color = color, raw = values.raw }
+    end
+  end
+end
+
+modes.grouped, modes.json, modes.quiet = at_end "grouped", at_end "json", at_end "quiet"
+
+local function mode_of(values)
+  if values.gather then
+    return "grouped"
+  end
+  return values.output or (output.standard(1).is_terminal and "live" or "grouped")
+end
+
+-- The machines to work on | nil, exit status.
+local function machines_of(values, merged)
+  local selector, err = options.selector(values)
+  local azure, list
+  if selector then
+    azure, err = command.login(merged)
+  end
+  if azure then
+    list, err = azure:machines(selector)
+  end
+  if not list then
+    return nil, command.fail(err)
+  elseif #list == 0 then
+    return nil, command.nothing_selected()
+  end
+  return list
+end
+
+local function run(values, merged, words)
+  local list, status = machines_of(values, merged)
+  if not list then
+    return status
+  end
+  local opts, err = options.fleet(values)
+  if not opts then
+    return command.fail(err)
+  end
+  local ok
+  ok, status = command.confirm("exec", list, values.yes)
+  if not ok then
+    return status
+  end
+  local hooks, finish = modes[mode_of(values)](values, merged.color)
+  opts.on_output, opts.on_result = hooks.on_output, hooks.on_result
+  local report
+  report, err = fleet.new(list, opts):exec(words)
+  if not report then
+    return command.fail(err)
+  end
+  finish(report)
+  return report:exit_status { max_status = values.max_status }
+end
+
+-- What is wrong with the line as a whole, nil when nothing is.
+local function wrong(values, words)
+  if not select_.is_given(values) then
+    return NO_SELECTOR
+  elseif not words or #words == 0 then
+    return NO_COMMAND
+  elseif values.replace and not (values.enable and values.port) then
+    return "option '--replace' needs --enable and --port"
+  elseif values.gather and values.output and values.output ~= "grouped" then
+    return ("option '-b' and '--output %s' exclude each other"):format(escape.text(values.output))
+  end
+  return nil
+end
+
+function exec.run(argv, base)
+  local before, words = options.split(argv)
+  local values, merged = command.parse(parser(), "exec", before, base)
+  if not values then
+    return merged
+  end
+  local why = wrong(values, words)
+  if why then
+    return command.usage("exec", why)
+  end
+  return run(values, merged, words)
+end
+
+return exec

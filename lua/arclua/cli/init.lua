@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: MIT
+-- The program's command line: global options, then a command. Every command is a module
+-- { name, summary, run(args, globals) -> exit status }.
+local globals = require "arclua.cli.globals"
+
+local cli = {}
+
+local USAGE = 2
+
+-- Commands in the order that help shows them.
+cli.COMMANDS = { "run", "repl", "exec", "machines", "emulator", "version", "help" }
+
+local KNOWN = {}
+for _, name in ipairs(cli.COMMANDS) do
+  KNOWN[name] = true
+end
+
+local function complain(text)
+  io.stderr:write("arclua: ", text, "\n")
+end
+
+local function usage(text)
+  complain(text)
+  io.stderr:write("try: arclua help\n")
+  return USAGE
+end
+
+-- Makes the options known to scripts and to the modules below.
+local function set_defaults(values)
+  local defaults = require "arclua.defaults"
+  defaults.login = globals.login_options(values)
+  defaults.color = values.color
+  if values.log_level then
+    defaults.login.log = require("arclua.cli.log").new(values.log_level)
+  end
+end
+
+local function command_of(name, argv, index)
+  if name == "-e" then
+    return require "arclua.cli.run", "chunk", index
+  elseif not name then
+    if require("arclua.core").sys.isatty(0) then
+      return require "arclua.cli.repl", "run", index
+    end
+    return nil, "no command"
+  elseif not KNOWN[name] then
+    return nil, ("unknown command '%s'"):format(name)
+  end
+  return require("arclua.cli." .. name), "run", index, argv
+end
+
+--- Runs a command line: argv[0] is the program's name, the rest its arguments.
+---@param argv string[]
+---@return integer status
+function cli.main(argv)
+  local from_env, why = globals.from_environment()
+  if not from_env then
+    return usage(why)
+  end
+  local given, index, name = globals.scan(argv)
+  if not given then
+    return usage(index)
+  end
+  local values = globals.merge(from_env, given)
+  set_defaults(values)
+  local module, method = command_of(name, argv, index)
+  if not module then
+    return usage(method)
+  end
+  return module[method](table.move(argv, index, #argv, 1, {}), values)
+end
+
+return cli

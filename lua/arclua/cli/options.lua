@@ -1,0 +1,239 @@
+-- SPDX-License-Identifier: MIT
+-- The groups of options that commands and scripts share: SELECT, FLEET, the global ones.
+local argparse = require "argparse"
+local duration = require "arclua.duration"
+local globals = require "arclua.cli.globals"
+local quote = require "arclua.quote"
+
+local options = {}
+
+-- argparse reports a refused value with what the converter gives as its second result.
+local function refused(name, expected, got)
+  return nil, ("option '%s': %s expected, got '%s'"):format(name, expected, got)
+end
+
+local function integer(name, least)
+  return function(text)
+    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if not value or value < least then
+      return refused(name, "a number from " .. least, text)
+    end
+    return value
+  end
+end
+
+local function seconds(name)
+  return function(text)
+    local value, err = duration.parse(text)
+    if not value then
+      return nil, ("option '%s': %s"):format(name, err.message)
+    end
+    return value
+  end
+end
+
+local function one_of(name, ...)
+  local allowed = { ... }
+  return function(text)
+    for _, word in ipairs(allowed) do
+      if text:lower() == word then
+        return word
+      end
+    end
+    return refused(name, table.concat(allowed, ", "), text)
+  end
+end
+
+local function port(text)
+  local value = text:find "^%d+$" and math.tointeger(tonumber(text))
+  if not value or value < 1 or value > 65535 then
+    return refused("--port", "1 to 65535", text)
+  end
+  return value
+end
+
+local function assignment(text)
+  local name, value = quote.assignment(text)
+  if not name then
+    return nil, value.message
+  end
+  return { name, value }
+end
+
+local function many(option)
+  return option:count "*"
+end
+
+--- A parser that knows --help and the global options.
+---@param name string
+---@param summary string
+---@param usage string
+function options.parser(name, summary, usage)
+  local parser = argparse(name, summary)
+  parser:add_help(false):usage("Usage: " .. usage):help_max_width(100)
+    :help_description_margin(40)
+  parser:flag("-h --help", "This text.")
+  local list = {}
+  for i, option in ipairs(globals.OPTIONS) do
+    local target = "global_" .. option.key
+    if not option.arg then
+      list[i] = parser:flag(option.flag, option.text):target(target)
+    else
+      list[i] = parser:option(option.flag, option.text):target(target):argname(option.arg)
+        :count(option.many and "*" or "?")
+      if option.choices then
+        list[i]:convert(function(text)
+          if option.choices[text] then
+            return text
+          end
+          return refused(option.flag, option.choices.list, text)
+        end)
+      end
+    end
+  end
+  parser:group("Global options", table.unpack(list))
+  return parser
+end
+
+--- Adds SELECT.
+function options.add_select(parser)
+  parser:group("Which machines (kinds are and-ed, repeated values or-ed)",
+    parser:argument("names", "Names or globs, RG/NAME, SUBSCRIPTION/RG/NAME, resource IDs.")
+      :args "*":argname "NAME",
+    many(parser:option("-g --resource-group", "In these resource groups."):argname "GLOB"),
+    many(parser:option("-n --name", "With these names."):argname "GLOB"),
+    many(parser:option("--tag", "With this tag."):argname "KEY[=VALUE]"),
+    parser:option("--os", "linux or windows."):argname "OS"
+      :convert(one_of("--os", "linux", "windows")),
+    parser:option("--status", "connected, disconnected, expired or any (default)."):argname "STATUS"
+      :convert(one_of("--status", "connected", "disconnected", "expired", "any")),
+    parser:option("--ids", "With the resource IDs in FILE (- is stdin), one a line."):argname "FILE",
+    parser:flag("--all", "Every machine in scope."),
+    many(parser:option("-x --exclude", "But not these names."):argname "GLOB"),
+    parser:option("--first", "Only the first N, by name."):argname "N"
+      :convert(integer("--first", 1)))
+end
+
+--- Adds FLEET.
+function options.add_fleet(parser)
+  parser:group("How to connect",
+    parser:option("-l --user -u", "User to log in as (ARCLUA_USER)."):argname "USER",
+    many(parser:option("-i --identity", "Private key file (ARCLUA_IDENTITY)."):argname "FILE"),
+    parser:option("--port", "SSH port (default: the configured one)."):argname "N":convert(port),
+    parser:option("--connect-timeout", "Until logged in (60s; 180s after a change of ours).")
+      :argname "DURATION":convert(seconds "--connect-timeout"),
+    parser:option("--retries", "New connections before the command was sent (2)."):argname "N"
+      :convert(integer("--retries", 0)),
+    parser:flag("--enable", "Set machines up for SSH where that is missing."),
+    parser:flag("--replace", "With --enable and --port: change the port for all users."),
+    parser:flag("--try-disconnected", "Dial machines whose agent is not connected."),
+    parser:flag("--skip-disconnected", "Leave such machines out."))
+  parser:group("How to run",
+    parser:option("-P --parallel -f --fanout --forks", "Machines at a time (64)."):argname "N"
+      :convert(integer("--parallel", 1)),
+    parser:option("--timeout", "For the command (none)."):argname "DURATION"
+      :convert(seconds "--timeout"),
+    parser:option("--deadline", "For the whole run (none)."):argname "DURATION"
+      :convert(seconds "--deadline"),
+    parser:flag("--sudo", "As root, by sudo -n (POSIX)."),
+    many(parser:option("--env", "Set a variable for the command (POSIX)."):argname "NAME=VALUE"
+      :convert(assignment)),
+    parser:option("--stdin", "Give every command this file's content (default: nothing).")
+      :argname "FILE",
+    parser:flag("--pty", "Give the command a terminal; stderr then arrives in stdout."),
+    parser:flag("--yes -y", "Do not ask."))
+end
+
+--- Adds the options of printing.
+function options.add_output(parser)
+  parser:group("What to print",
+    parser:option("-o --output", "live (at a terminal), grouped (in a pipe), json, jsonl or quiet.")
+      :argname "FORMAT":convert(one_of("--output", "live", "grouped", "json", "jsonl", "quiet")),
+    parser:flag("-b --gather", "The same as -o grouped."),
+    parser:flag("--raw", "Let control bytes through to the terminal."),
+    parser:flag("-S --max-status", "Exit with the largest remote status (255: none came)."))
+end
+
+--- Splits argv at the first "--": what is before, and what is after (nil without one).
+---@return string[] before, string[]? after
+function options.split(argv)
+  for i, word in ipairs(argv) do
+    if word == "--" then
+      return table.move(argv, 1, i - 1, 1, {}), table.move(argv, i + 1, #argv, 1, {})
+    end
+  end
+  return argv, nil
+end
+
+--- Parses: values, with the global ones merged into base | nil, what is wrong | "help", text.
+---@return table|nil values, table|string
+function options.parse(parser, argv, base)
+  for _, word in ipairs(argv) do
+    if word == "-h" or word == "--help" then
+      return "help", parser:get_help() .. "\n"
+    end
+  end
+  local ok, values = parser:pparse(argv)
+  if not ok then
+    return nil, tostring(values)
+  end
+  local given = {}
+  for _, option in ipairs(globals.OPTIONS) do
+    local value = values["global_" .. option.key]
+    if value ~= nil and value ~= false and not (option.many and #value == 0) then
+      given[option.key] = value
+    end
+  end
+  return values, globals.merge(base or {}, given)
+end
+
+--- The selector that parsed values mean.
+---@return arclua.Selector|nil, arclua.Error?
+function options.selector(values)
+  local ids, err
+  if values.ids then
+    ids, err = require("arclua.machines").read_ids(values.ids)
+    if not ids then
+      return nil, err
+    end
+  end
+  return {
+    names = values.names, name = values.name, resource_group = values.resource_group,
+    tag = values.tag, os = values.os, status = values.status, ids = ids,
+    exclude = values.exclude, first = values.first, all = values.all,
+  }
+end
+
+local function environment(pairs_)
+  local env
+  for _, pair in ipairs(pairs_ or {}) do
+    env = env or {}
+    env[pair[1]] = pair[2]
+  end
+  return env
+end
+
+local MAX_STDIN = 64 * 1024 * 1024
+
+--- The fleet options that parsed values mean. Errors: what reading --stdin gives.
+---@return arclua.FleetOptions|nil, arclua.Error?
+function options.fleet(values)
+  local stdin, err
+  if values.stdin then
+    stdin, err = require("arclua.core").sys.read_file(values.stdin, MAX_STDIN)
+    if not stdin then
+      return nil, require("arclua.errors").with(err,
+        { message = "option '--stdin': " .. err.message })
+    end
+  end
+  return {
+    user = values.user, identity = values.identity and values.identity[1] and values.identity,
+    port = values.port, connect_timeout = values.connect_timeout, retries = values.retries,
+    enable = values.enable, replace = values.replace, parallel = values.parallel,
+    try_disconnected = values.try_disconnected, skip_disconnected = values.skip_disconnected,
+    timeout = values.timeout, deadline = values.deadline, sudo = values.sudo,
+    env = environment(values.env), stdin = stdin, pty = values.pty,
+  }
+end
+
+return options

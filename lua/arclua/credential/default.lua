@@ -1,0 +1,63 @@
+-- SPDX-License-Identifier: MIT
+-- The default chain: environment, then the Azure CLI. A member that is not set up is passed
+-- over; one that is set up and refused ends the chain. The first that works is kept.
+local errors = require "arclua.errors"
+
+local Source = {}
+Source.__index = Source
+
+---@class arclua.ChainMember
+---@field name string
+---@field optional boolean?   any failure counts as "not set up"
+---@field open fun(): arclua.TokenSource?, arclua.Error?
+
+---@param members arclua.ChainMember[]
+---@return arclua.TokenSource
+local function new(members)
+  return setmetatable({ name = "default", members = members }, Source)
+end
+
+local function passed_over(member, err)
+  return err.reason == "cred.unavailable"
+    or (member.optional and err.code ~= "cancelled" and err.reason ~= "cred.untrusted-cloud")
+end
+
+-- One line for each that was looked for: what, what was found, what to do.
+local function explain(tried)
+  local lines = { "no credential; looked for:" }
+  for _, try in ipairs(tried) do
+    lines[#lines + 1] = ("  %s: %s (%s)"):format(try.name, try.err.message,
+      try.err.remedy or "set it up")
+  end
+  return table.concat(lines, "\n")
+end
+
+function Source:fetch(scope, opts)
+  if self.chosen then
+    return self.chosen:fetch(scope, opts)
+  end
+  local tried = {}
+  for _, member in ipairs(self.members) do
+    local source, err = member.open()
+    local secret, info = nil, err
+    if source then
+      secret, info = source:fetch(scope, opts)
+    end
+    if secret then
+      self.chosen, self.name = source, source.name
+      return secret, info
+    elseif not passed_over(member, info) then
+      return nil, info
+    end
+    tried[#tried + 1] = { name = member.name, err = info }
+  end
+  return errors.fail { reason = "cred.none", op = "credential", message = explain(tried) }
+end
+
+function Source:forget()
+  if self.chosen and self.chosen.forget then
+    self.chosen:forget()
+  end
+end
+
+return { new = new }

@@ -1,0 +1,226 @@
+-- SPDX-License-Identifier: MIT
+-- Credentials by name or by constructor. Each gives an object with
+-- credential:token(scope, {claims=}) -> secret, info | nil, err.
+local azure_cli = require "arclua.credential.azure_cli"
+local cached = require "arclua.credential.cached"
+local chain = require "arclua.credential.default"
+local check = require "arclua.check"
+local client_secret = require "arclua.credential.client_secret"
+local clouds = require "arclua.clouds"
+local real = require "arclua.core"
+local errors = require "arclua.errors"
+local paths = require "arclua.paths"
+local static = require "arclua.credential.static"
+
+local credential = {}
+
+local CONTEXT = { cloud = "table", tenant = "string", trust_cloud = "boolean" }
+
+local NAMES = {
+  default = "default", environment = "environment", env = "environment",
+  azure_cli = "azure_cli", az = "azure_cli", cli = "azure_cli",
+}
+
+local function rules(more)
+  for key, value in pairs(CONTEXT) do
+    more[key] = value
+  end
+  return more
+end
+
+local function unavailable(message, remedy)
+  return errors.fail { reason = "cred.unavailable", op = "credential", message = message,
+    remedy = remedy }
+end
+
+-- The variables that are missing, in words; nil when none is.
+local function missing(names, context)
+  local list = {}
+  for _, name in ipairs(names) do
+    if not paths.env(name) and not (name == "AZURE_TENANT_ID" and context.tenant) then
+      list[#list + 1] = name
+    end
+  end
+  if #list == 0 then
+    return nil
+  end
+  return table.concat(list, ", ") .. (#list == 1 and " is not set" or " are not set")
+end
+
+local function open_token(context)
+  if not paths.env "AZURE_ACCESS_TOKEN" then
+    return unavailable("AZURE_ACCESS_TOKEN is not set", "set it to an ARM access token")
+  end
+  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
+  if not ok then
+    return nil, err
+  end
+  return static.new({ token = context.core.secret_env "AZURE_ACCESS_TOKEN" }, context.core)
+end
+
+local function open_secret(context)
+  local names = { "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET" }
+  local lacking = missing(names, context)
+  if lacking then
+    return unavailable(lacking, "set them to an application's values")
+  end
+  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
+  if not ok then
+    return nil, err
+  end
+  local tenant
+  tenant, err = clouds.tenant(context.tenant or paths.env "AZURE_TENANT_ID")
+  if not tenant then
+    return nil, err
+  end
+  return client_secret.new({ cloud = context.cloud, tenant = tenant,
+    client_id = paths.env "AZURE_CLIENT_ID",
+    secret = context.core.secret_env "AZURE_CLIENT_SECRET" }, context.core)
+end
+
+local function open_cli(context)
+  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
+  if not ok then
+    return nil, err
+  end
+  return azure_cli.new({ tenant = context.tenant }, context.core)
+end
+
+local function environment_members(context)
+  return {
+    { name = "access token", open = function() return open_token(context) end },
+    { name = "client secret", open = function() return open_secret(context) end },
+  }
+end
+
+-- AZURE_TOKEN_CREDENTIALS narrows the default chain, as in the Azure SDKs.
+local function members(context)
+  local list = environment_members(context)
+  local cli = { name = "Azure CLI", optional = true, open = function()
+    return open_cli(context)
+  end }
+  local wish = (paths.env "AZURE_TOKEN_CREDENTIALS" or ""):lower():match "^%s*(.-)%s*$"
+  if wish == "prod" or wish == "environmentcredential" then
+    return list
+  elseif wish == "dev" or wish == "azureclicredential" then
+    return { cli }
+  elseif wish ~= "" then
+    return errors.fail { code = "config", op = "credential",
+      message = ("AZURE_TOKEN_CREDENTIALS: prod, dev, EnvironmentCredential or "
+        .. "AzureCliCredential expected, got '%s'"):format(wish) }
+  end
+  list[#list + 1] = cli
+  return list
+end
+
+-- opts with what every credential needs.
+local function context_of(opts)
+  local context = { cloud = opts.cloud, tenant = opts.tenant, core = opts.primitives or real,
+    trust_cloud = opts.trust_cloud }
+  if not context.cloud then
+    local cloud, err = clouds.load(paths.env "ARCLUA_CLOUD")
+    if not cloud then
+      return nil, err
+    end
+    context.cloud = cloud
+  end
+  return context
+end
+
+local function of_chain(opts, list_of)
+  local context, err = context_of(opts)
+  if not context then
+    return nil, err
+  end
+  local list
+  list, err = list_of(context)
+  if not list then
+    return nil, err
+  end
+  return cached.new(chain.new(list), context.core)
+end
+
+--- The default chain. Errors: config.
+function credential.default(opts)
+  opts = check.options(opts, rules { primitives = "table" })
+  return of_chain(opts, members)
+end
+
+--- AZURE_ACCESS_TOKEN, else AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET.
+function credential.environment(opts)
+  opts = check.options(opts, rules { primitives = "table" })
+  return of_chain(opts, environment_members)
+end
+
+--- The Azure CLI's login.
+function credential.azure_cli(opts)
+  opts = check.options(opts, rules { primitives = "table" })
+  local context, err = context_of(opts)
+  if not context then
+    return nil, err
+  end
+  local source
+  source, err = open_cli(context)
+  if not source then
+    return nil, err
+  end
+  return cached.new(source, context.core)
+end
+
+--- An application: { tenant, client_id, client_secret = secret or text }. Errors: config.
+function credential.client_secret(opts)
+  opts = check.options(opts, rules { client_id = "string", client_secret = "string|secret",
+    primitives = "table" })
+  for _, name in ipairs { "tenant", "client_id", "client_secret" } do
+    if not opts[name] then
+      error("option '" .. name .. "' is missing", 2)
+    end
+  end
+  local context, err = context_of(opts)
+  if not context then
+    return nil, err
+  end
+  local secret = opts.client_secret
+  if type(secret) == "string" then
+    secret = context.core.secret(secret)
+  end
+  local tenant, source
+  tenant, err = clouds.tenant(opts.tenant)
+  if tenant then
+    source, err = client_secret.new({ cloud = context.cloud, tenant = tenant,
+      client_id = opts.client_id, secret = secret }, context.core)
+  end
+  if not source then
+    return nil, err
+  end
+  return cached.new(source, context.core)
+end
+
+--- A token that somebody else got: { token = secret or text, expires_on? }.
+function credential.static(opts)
+  opts = check.options(opts, { token = "string|secret", expires_on = "number",
+    primitives = "table" })
+  local core = opts.primitives or real
+  local token = opts.token
+  if type(token) == "string" then
+    token = core.secret(token)
+  elseif not token then
+    error("option 'token' is missing", 2)
+  end
+  return cached.new(static.new({ token = token, expires_on = opts.expires_on }, core), core)
+end
+
+--- The credential of a name as --credential takes it. Errors: config.
+---@param name string?
+---@param opts table  cloud, tenant, trust_cloud
+function credential.by_name(name, opts)
+  local kind = NAMES[(name or "default"):lower():gsub("-", "_")]
+  if not kind then
+    return errors.fail { code = "config", op = "credential",
+      message = ("option '--credential': default, environment or azure_cli expected, got '%s'")
+        :format(name) }
+  end
+  return credential[kind](opts)
+end
+
+return credential

@@ -1,0 +1,39 @@
+-- SPDX-License-Identifier: MIT
+-- A token that somebody else got: used as it is until it expires.
+local real = require "arclua.core"
+local errors = require "arclua.errors"
+
+local Source = {}
+Source.__index = Source
+
+-- Life assumed for a token that does not tell.
+local UNKNOWN_LIFE = 3600
+
+---@param spec { token: arclua.Secret, expires_on: number? }
+---@param primitives table?
+---@return arclua.TokenSource
+local function new(spec, primitives)
+  local core = primitives or real
+  local claims = not spec.expires_on and core.token.claims(spec.token) or {}
+  return setmetatable({ name = "static token", core = core, token = spec.token,
+    expires_on = spec.expires_on or claims.exp or core.time() + UNKNOWN_LIFE }, Source)
+end
+
+function Source:fetch()
+  if self.refused then
+    return errors.fail { reason = "arm.token-refused", op = "credential",
+      message = "the given access token was refused",
+      remedy = "get a new token: a static one cannot be renewed" }
+  elseif self.expires_on <= self.core.time() then
+    return errors.fail { reason = "arm.token-refused", op = "credential",
+      message = "the given access token has expired",
+      remedy = "get a new token: a static one cannot be renewed" }
+  end
+  return self.token, { expires_on = self.expires_on }
+end
+
+function Source:forget()
+  self.refused = true
+end
+
+return { new = new }

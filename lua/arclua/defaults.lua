@@ -1,0 +1,9 @@
+-- SPDX-License-Identifier: MIT
+-- What the program's global options say, for arc.login and reports in a script. A foreign
+-- program leaves these empty.
+return {
+  ---@type arclua.LoginOptions
+  login = {},
+  ---@type string?
+  color = nil,
+}

@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+-- A fleet: machines and how to work on them. fleet:exec gives a report.
+local check = require "arclua.check"
+local connect = require "arclua.connect"
+local real = require "arclua.core"
+local errors = require "arclua.errors"
+local record = require "arclua.fleet.record"
+local reports = require "arclua.report"
+local scheduler = require "arclua.fleet.scheduler"
+local target = require "arclua.fleet.target"
+
+local Fleet = {}
+Fleet.__index = Fleet
+Fleet.__name = "arclua.fleet"
+
+local fleet = {}
+
+---@class arclua.FleetOptions: arclua.ConnectOptions
+---@field parallel integer?          machines at a time; default 64
+---@field timeout number?            seconds for the command; default none
+---@field deadline number?           seconds for the whole run; default none
+---@field retries integer?           new connections before the command was sent; default 2
+---@field try_disconnected boolean?  dial machines whose agent is not connected
+---@field skip_disconnected boolean? leave them out of the run
+---@field sudo boolean?              run as root by sudo -n (POSIX)
+---@field env table<string,string>?  set for the command (POSIX)
+---@field stdin string?              given to every command; default /dev/null
+---@field pty boolean?
+---@field max_output integer?        bytes kept a stream and machine; default 1 MiB
+---@field on_output fun(machine, stream: "stdout"|"stderr", chunk: string)?  then nothing is kept
+---@field on_result fun(result: arclua.Result)?
+---@field azure arclua.Azure?        to find machines given by name; default: arc.login()
+
+local RULES = {
+  parallel = "integer", timeout = "number", deadline = "number", retries = "integer",
+  try_disconnected = "boolean", skip_disconnected = "boolean", sudo = "boolean", env = "table",
+  stdin = "string", pty = "boolean", max_output = "integer", on_output = "function",
+  on_result = "function", azure = "table", connect = "function", primitives = "table",
+}
+
+local DEFAULTS = { parallel = 64, retries = 2 }
+
+for name, types in pairs(connect.RULES) do
+  RULES[name] = types
+end
+
+-- Checked options, defaults filled in, what belongs to a connection apart.
+local function complete(base, more)
+  local opts = { connect = {} }
+  for _, source in ipairs { DEFAULTS, base, more } do
+    for name, value in pairs(source) do
+      if connect.RULES[name] then
+        opts.connect[name] = value
+      elseif name ~= "connect" then
+        opts[name] = value
+      end
+    end
+  end
+  if opts.parallel < 1 then
+    error("option 'parallel': a number from 1 expected, got " .. opts.parallel, 3)
+  end
+  return opts
+end
+
+--- A fleet over machines, names, IDs or { host =, port =?, name =? }.
+--- Raises: unknown or ill-typed options.
+---@param list any[]
+---@param opts arclua.FleetOptions?
+---@return arclua.Fleet
+function fleet.new(list, opts)
+  if type(list) ~= "table" then
+    error("machines: table expected, got " .. type(list), 3)
+  end
+  return setmetatable({ list = list, opts = check.options(opts, RULES, 3) }, Fleet)
+end
+
+local function host_of(entry)
+  return { host = entry.host, port = entry.port or 22, os = entry.os,
+    name = entry.name or entry.host }
+end
+
+-- The given names as machines of ARM, by the text that asked for them.
+local function look_up(azure, names)
+  local found, err = {}, nil
+  if #names == 0 then
+    return found
+  elseif not azure then
+    azure, err = require("arclua.azure").login()
+    if not azure then
+      return nil, err
+    end
+  end
+  local list
+  list, err = azure:machines { names = names }
+  return list, err
+end
+
+-- Machines in the order given; what names mean follows at the end.
+local function resolve(list, opts)
+  local targets, names = {}, {}
+  for _, entry in ipairs(list) do
+    if type(entry) == "string" then
+      names[#names + 1] = entry
+    elseif type(entry) == "table" and entry.host then
+      targets[#targets + 1] = host_of(entry)
+    elseif type(entry) == "table" and entry.id then
+      targets[#targets + 1] = entry
+    else
+      error("a machine, a name or { host = ... } expected, got " .. type(entry), 4)
+    end
+  end
+  local found, err = look_up(opts.azure, names)
+  if not found then
+    return nil, err
+  end
+  table.move(found, 1, #found, #targets + 1, targets)
+  return targets
+end
+
+-- Leaves disconnected machines out: the rest, and how many were left out.
+local function without_disconnected(targets)
+  local kept = {}
+  for _, machine in ipairs(targets) do
+    if not machine.id or machine:is_connected() then
+      kept[#kept + 1] = machine
+    end
+  end
+  return kept, #targets - #kept
+end
+
+local function broken(machine, text)
+  return record.not_run(machine, errors.new { code = "unknown", op = "exec", message = text },
+    nil, "unknown")
+end
+
+--- Runs a command on every machine: a string is a shell line, a list of words arrives as written.
+--- Whatever happens, the report has a result for each machine.
+--- Errors: only when names could not be looked up.
+---@param command string|string[]
+---@param more arclua.FleetOptions?  for this command only
+---@return arclua.Report|nil, arclua.Error?
+function Fleet:exec(command, more)
+  local opts = complete(self.opts, check.options(more, RULES, 2))
+  local core = opts.primitives or real
+  local targets, err = resolve(self.list, opts)
+  if not targets then
+    return nil, err
+  end
+  local left_out = 0
+  if opts.skip_disconnected then
+    targets, left_out = without_disconnected(targets)
+  end
+  local run = { command = command, opts = opts, stdin = opts.stdin, connect = self.opts.connect,
+    primitives = opts.primitives, deadline_at = opts.deadline and core.now() + opts.deadline }
+  local began = core.now()
+  local results, why = scheduler.run {
+    items = targets, parallel = opts.parallel, deadline = opts.deadline,
+    primitives = opts.primitives, done = opts.on_result, broken = broken,
+    untried = record.untried,
+    work = function(machine)
+      return target.exec(run, machine)
+    end,
+  }
+  return reports.new { results = results, why = why, seconds = core.now() - began,
+    left_out = left_out }
+end
+
+return fleet

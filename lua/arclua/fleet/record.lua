@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+-- What is known of one machine after a run: always there, one shape, one JSON form.
+local core = require "arclua.core"
+local errors = require "arclua.errors"
+local json = require "arclua.json"
+
+local record = {}
+
+---@class arclua.Result
+---@field machine arclua.Machine|table
+---@field name string
+---@field state "ok"|"failed"|"timeout"|"unreachable"|"denied"|"cancelled"|"unknown"|"skipped"
+---@field status integer?
+---@field signal string?
+---@field stdout string
+---@field stderr string
+---@field truncated integer   bytes left out
+---@field err arclua.Error?   set whenever state ~= "ok"
+---@field phase string        where it ended: "select", "arm", "relay", "tcp", "ssh", "exec"
+---@field attempts integer    connections tried
+---@field started number      seconds since 1970
+---@field seconds number
+---@field ended "confirmed"|"unconfirmed"|"not-started"
+
+local KEYS = { "machine", "name", "state", "status", "signal", "stdout", "stderr", "truncated",
+  "error", "phase", "attempts", "started", "seconds", "ended" }
+local KEYS_BINARY = { "machine", "name", "state", "status", "signal", "stdout", "stderr",
+  "stdout_base64", "truncated", "error", "phase", "attempts", "started", "seconds", "ended" }
+local ERROR_KEYS = { "code", "reason", "message", "remedy" }
+
+-- A connection that was not made: which state it is, by the error's code.
+local STATES = { auth = "denied", denied = "denied", hostkey = "denied", cancelled = "cancelled" }
+
+local function blank(machine, fields)
+  local result = {
+    machine = machine, name = machine.name, stdout = "", stderr = "", truncated = 0,
+    attempts = 0, started = core.time(), seconds = 0, ended = "not-started", phase = "select",
+  }
+  for key, value in pairs(fields) do
+    result[key] = value
+  end
+  return result
+end
+
+--- Nothing was sent, because of err.
+---@param state string?  instead of the one that err's code gives
+---@return arclua.Result
+function record.not_run(machine, err, fields, state)
+  local result = blank(machine, fields or {})
+  result.state = state or STATES[err.code] or "unreachable"
+  result.err = err
+  return result
+end
+
+--- The command was sent: from the session's answer.
+---@param answer arclua.ExecResult
+---@return arclua.Result
+function record.of(machine, answer, fields)
+  local result = blank(machine, fields)
+  for _, key in ipairs { "state", "status", "signal", "stdout", "stderr", "truncated", "err",
+    "ended" } do
+    if answer[key] ~= nil then
+      result[key] = answer[key]
+    end
+  end
+  result.phase = "exec"
+  return result
+end
+
+--- A machine that the run never came to.
+---@param why "stopped"|"deadline"
+---@return arclua.Result
+function record.untried(machine, why)
+  if why == "deadline" then
+    return record.not_run(machine, errors.new { reason = "fleet.deadline", op = "exec",
+      message = "the deadline of the run passed before this machine was tried" }, nil, "timeout")
+  end
+  return record.not_run(machine, errors.new { reason = "fleet.stopped", op = "exec",
+    message = "the run was stopped before this machine was tried" }, nil, "cancelled")
+end
+
+local function error_of(err)
+  if not err then
+    return nil
+  end
+  return json.ordered(ERROR_KEYS, err)
+end
+
+--- The record as one line of JSON, without the line end.
+---@param result arclua.Result
+---@return string
+function record.encode(result)
+  local machine = result.machine
+  local values = {
+    machine = machine.id or ("%s:%d"):format(machine.host or machine.name, machine.port or 22),
+    error = error_of(result.err), started = core.sys.utc(result.started),
+    seconds = math.floor(result.seconds * 1000 + 0.5) / 1000,
+  }
+  local keys = KEYS
+  if not utf8.len(result.stdout) then
+    keys = KEYS_BINARY
+    values.stdout_base64 = core.crypto.base64(result.stdout)
+  end
+  for _, key in ipairs(keys) do
+    if values[key] == nil and key ~= "error" then
+      values[key] = result[key]
+    end
+  end
+  return json.encode(json.ordered(keys, values))
+end
+
+return record

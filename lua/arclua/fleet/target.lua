@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+-- One command on one machine: connect (again, while nothing was sent), send once, tell.
+local connect = require "arclua.connect"
+local real = require "arclua.core"
+local errors = require "arclua.errors"
+local quote = require "arclua.quote"
+local record = require "arclua.fleet.record"
+local retry = require "arclua.fleet.retry"
+
+local target = {}
+
+---@class arclua.RunSpec
+---@field command string|string[]
+---@field opts table                 checked fleet options
+---@field deadline_at number?
+---@field stdin string?
+---@field connect (fun(machine, opts, progress): arclua.Session?, arclua.Error?)?
+---@field primitives table?
+
+local function disconnected(machine)
+  local since = machine.last_status_change and " since " .. machine.last_status_change or ""
+  return errors.new { reason = "machine.disconnected", op = "exec",
+    message = ("agent %s%s"):format(machine.status:lower(), since) }
+end
+
+-- What forbids trying at all: a result, or nil.
+local function refused(machine, opts)
+  if machine.id and not machine:is_connected() and not opts.try_disconnected then
+    return record.not_run(machine, disconnected(machine), nil, "unreachable")
+  end
+  local option = machine.os == "windows" and quote.posix_only(opts)
+  if option then
+    return record.not_run(machine, errors.new { reason = "machine.posix-only", op = "exec",
+      message = ("%s is a Windows machine: option '%s' is for POSIX machines only")
+        :format(machine.name, option) }, nil, "failed")
+  end
+  return nil
+end
+
+-- An error or answer that the run's deadline caused says so.
+local function blame_deadline(run, core, result)
+  if result.err and result.err.code == "timeout" and run.deadline_at
+    and core.now() >= run.deadline_at then
+    result.err = errors.new { reason = "fleet.deadline", op = "exec", phase = result.phase,
+      cause = result.err, message = "the deadline of the run passed" }
+    result.state = "timeout"
+  end
+  return result
+end
+
+local function exec_options(run, machine)
+  local opts = run.opts
+  local function sink(name)
+    return opts.on_output and function(chunk)
+      opts.on_output(machine, name, chunk)
+    end or nil
+  end
+  return {
+    timeout = opts.timeout, stdin = run.stdin, pty = opts.pty, max_output = opts.max_output,
+    on_stdout = sink "stdout", on_stderr = sink "stderr",
+  }
+end
+
+-- One connection and, when it stands, one command: an ExecResult | nil, err when nothing was sent.
+local function attempt(run, machine, state)
+  state.attempts = state.attempts + 1
+  state.progress = { phase = "select" }
+  local session, err = (run.connect or connect.session)(machine, run.opts.connect, state.progress)
+  if not session then
+    return nil, err
+  end
+  state.progress.phase = "exec"
+  local line = quote.wrap(quote.line(run.command, machine.os), run.opts)
+  local answer
+  answer, err = session:exec(line, exec_options(run, machine))
+  session:close()
+  return answer, err
+end
+
+--- Runs the command on the machine.
+---@param run arclua.RunSpec
+---@return arclua.Result
+function target.exec(run, machine)
+  local core = run.primitives or real
+  local result = refused(machine, run.opts)
+  if result then
+    return result
+  end
+  local state = { attempts = 0, started = core.time(), began = core.now() }
+  local answer, err = retry.run(run.opts, core, function()
+    return attempt(run, machine, state)
+  end)
+  local fields = { attempts = state.attempts, started = state.started,
+    seconds = core.now() - state.began, phase = state.progress.phase }
+  if answer then
+    result = record.of(machine, answer, fields)
+  else
+    result = record.not_run(machine, err, fields)
+  end
+  return blame_deadline(run, core, result)
+end
+
+return target

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+-- Commands for remote shells. One word is a shell line; several words arrive as written.
+local errors = require "arclua.errors"
+
+local quote = {}
+
+--- A word for a POSIX shell.
+---@return string
+function quote.sh(word)
+  if word:find "^[%w%%+,./:=@_-]+$" then
+    return word
+  end
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- A word for PowerShell.
+---@return string
+function quote.powershell(word)
+  if word:find "^[%w./:\\_-]+$" and not word:find "^%-" then
+    return word
+  end
+  return "'" .. word:gsub("'", "''") .. "'"
+end
+
+local function powershell_line(words)
+  local out = { "&" }
+  for _, word in ipairs(words) do
+    out[#out + 1] = "'" .. word:gsub("'", "''") .. "'"
+  end
+  return table.concat(out, " ")
+end
+
+--- The line to send for a command: a string is a shell line, a list of one word too;
+--- several words are quoted for the machine's shell.
+---@param command string|string[]
+---@param os string?  "windows" = PowerShell, else sh
+---@return string
+function quote.line(command, os)
+  if type(command) == "string" then
+    return command
+  elseif #command == 1 then
+    return command[1]
+  elseif os == "windows" then
+    return powershell_line(command)
+  end
+  local out = {}
+  for i, word in ipairs(command) do
+    out[i] = quote.sh(word)
+  end
+  return table.concat(out, " ")
+end
+
+--- line wrapped for sudo without a question, and with environment variables set (POSIX).
+---@param line string
+---@param opts { sudo: boolean?, env: table<string, string>? }
+---@return string
+function quote.wrap(line, opts)
+  local words, names = {}, {}
+  for name in pairs(opts.env or {}) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  if opts.sudo then
+    words[1] = "sudo -n --"
+  end
+  if #names > 0 then
+    words[#words + 1] = "env"
+    for _, name in ipairs(names) do
+      words[#words + 1] = quote.sh(name .. "=" .. opts.env[name])
+    end
+  end
+  if #words == 0 then
+    return line
+  end
+  words[#words + 1] = "sh -c " .. quote.sh(line)
+  return table.concat(words, " ")
+end
+
+--- The name of the first option that only POSIX machines know, nil when none is used.
+---@return string|nil
+function quote.posix_only(opts)
+  if opts.sudo then
+    return "--sudo"
+  elseif opts.env and next(opts.env) then
+    return "--env"
+  end
+  return nil
+end
+
+--- "K=V" -> K, V. Errors: config.
+---@return string|nil name, string|arclua.Error value
+function quote.assignment(text)
+  local name, value = text:match "^([%a_][%w_]*)=(.*)$"
+  if not name then
+    return errors.fail { code = "config",
+      message = ("option '--env': NAME=VALUE expected, got '%s'"):format(text) }
+  end
+  return name, value
+end
+
+return quote

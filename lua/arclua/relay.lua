@@ -1,0 +1,106 @@
+-- SPDX-License-Identifier: MIT
+-- Reaching a machine through the relay: attempts, and when another one makes sense.
+local real = require "arclua.core"
+
+local relay = {}
+
+-- The agent is not there (yet): wait 1, 2, 4, 5, 5 ... s within a budget.
+local ABSENT = { ["relay.no-listener"] = true, ["relay.no-endpoint"] = true }
+local PAUSES = { 1, 2, 4 }
+local LONGEST_PAUSE = 5
+local JITTER = 0.2
+local BUDGET, BUDGET_AFTER_CHANGE = 30, 180
+-- Names of hybrid connections rotate: ask for new ones this often meanwhile.
+local RELIST = 30
+-- Other failures that may pass.
+local TRIES = 3
+
+---@class arclua.RelayRequest
+---@field info arclua.RelayInfo
+---@field port integer
+---@field changed boolean?     we have just set the machine up
+---@field ca string?
+---@field renew fun(): arclua.RelayInfo?, arclua.Error?   new credentials
+---@field on_retry fun(delay: number, err: arclua.Error)?
+---@field on_attempt fun()?
+---@field primitives table?
+---@field random fun(): number?
+
+local function pause(n, random)
+  return (PAUSES[n] or LONGEST_PAUSE) * (1 - JITTER + 2 * JITTER * random())
+end
+
+-- Replaces the credentials: true | nil, err. Why they were refused is told when ARM is silent.
+local function renew(state, request, refusal)
+  local info, err = request.renew()
+  if not info then
+    return nil, err.code == "cancelled" and err or refusal
+  end
+  state.info, state.listed = info, state.core.now()
+  return true
+end
+
+-- What to do after err: seconds to wait (0 = at once), or nil, err to give up.
+local function next_step(state, request, err)
+  local now = state.core.now()
+  if err.reason == "relay.denied" then
+    if state.renewed then
+      return nil, err
+    end
+    state.renewed = true
+    local ok, why = renew(state, request, err)
+    return ok and 0, why
+  elseif not err.retryable then
+    return nil, err
+  elseif not ABSENT[err.reason] then
+    state.failures = state.failures + 1
+    return state.failures < TRIES and pause(state.failures, state.random) or nil, err
+  end
+  state.absences = state.absences + 1
+  local delay = pause(state.absences, state.random)
+  if now + delay - state.began > state.budget then
+    return nil, err
+  end
+  if err.reason == "relay.no-endpoint" and now - state.listed >= RELIST then
+    local ok, why = renew(state, request, err)
+    if not ok then
+      return nil, why
+    end
+  end
+  return delay
+end
+
+--- A stream to the machine's SSH server. Deadlines and cancels of the task end it.
+---@param request arclua.RelayRequest
+---@return arclua.Stream|nil, arclua.Error?
+function relay.connect(request)
+  local core = request.primitives or real
+  local now = core.now()
+  local state = { core = core, info = request.info, began = now, listed = now, failures = 0,
+    absences = 0, budget = request.changed and BUDGET_AFTER_CHANGE or BUDGET,
+    random = request.random or math.random }
+  while true do
+    if request.on_attempt then
+      request.on_attempt()
+    end
+    local stream, err = core.relay.connect(state.info, { port = request.port, ca = request.ca })
+    if stream then
+      return stream
+    end
+    local delay, why = next_step(state, request, err)
+    if not delay then
+      return nil, why
+    elseif delay > 0 then
+      if request.on_retry then
+        request.on_retry(delay, err)
+      end
+      local ok, ended = core.sleep(delay)
+      if not ok then
+        -- The wait was cut short: what it waited for says more than "timeout".
+        return nil, ended.code == "timeout" and err or ended
+      end
+    end
+  end
+end
+
+return relay

@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: MIT
+-- Identical answers once, under the names of the machines that gave them (as clush -b).
+local escape = require "arclua.report.escape"
+local nodeset = require "arclua.report.nodeset"
+local words = require "arclua.report.words"
+
+local fold = {}
+
+local RULE = ("-"):rep(15)
+
+local function key_of(result)
+  return table.concat({ result.stdout, result.stderr, result.state == "ok" and ""
+    or words.outcome(result), tostring(result.truncated) }, "\0")
+end
+
+---@class arclua.FoldedGroup
+---@field names string[]
+---@field result arclua.Result  one of them: all answered alike
+
+--- Groups of results that are alike: the largest first, then by name.
+---@param results arclua.Result[]
+---@return arclua.FoldedGroup[]
+function fold.groups(results)
+  local groups, by_key = {}, {}
+  for _, result in ipairs(results) do
+    local key = key_of(result)
+    local group = by_key[key]
+    if not group then
+      group = { names = {}, result = result }
+      by_key[key] = group
+      groups[#groups + 1] = group
+    end
+    group.names[#group.names + 1] = result.name
+  end
+  for _, group in ipairs(groups) do
+    table.sort(group.names)
+  end
+  table.sort(groups, function(a, b)
+    local a_ok, b_ok = a.result.state == "ok", b.result.state == "ok"
+    if a_ok ~= b_ok then
+      return a_ok
+    elseif #a.names ~= #b.names then
+      return #a.names > #b.names
+    end
+    return a.names[1] < b.names[1]
+  end)
+  return groups
+end
+
+local function with_newline(text)
+  return (text == "" or text:sub(-1) == "\n") and text or text .. "\n"
+end
+
+--- The text of one group. style(name, text) colours; clean(text) makes output harmless.
+---@param group arclua.FoldedGroup
+---@param how { style: fun(name: string, text: string): string, clean: fun(text: string): string }
+---@return string
+function fold.text(group, how)
+  local result, out = group.result, {}
+  local header = nodeset.fold(group.names)
+  if #group.names > 1 then
+    header = ("%s (%d)"):format(header, #group.names)
+  end
+  out[1] = ("%s\n%s\n%s\n"):format(RULE, how.style("name", escape.text(header)), RULE)
+  out[2] = with_newline(how.clean(result.stdout))
+  if result.stderr ~= "" then
+    out[#out + 1] = how.style("faint", "stderr:") .. "\n" .. with_newline(how.clean(result.stderr))
+  end
+  local truncated = words.truncated(result)
+  if truncated then
+    out[#out + 1] = how.style("faint", truncated) .. "\n"
+  end
+  if result.state ~= "ok" then
+    out[#out + 1] = how.style("bad", words.outcome(result)) .. "\n"
+    local remedy = words.remedy(result)
+    out[#out + 1] = remedy and "  " .. remedy .. "\n" or ""
+  end
+  return table.concat(out)
+end
+
+return fold

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+-- Names folded as clush does: web-01, web-02, web-03, db -> db,web-[01-03]
+local nodeset = {}
+
+-- The last run of digits is what varies: prefix, digits, suffix.
+local function split(name)
+  local prefix, digits, suffix = name:match "^(.-)(%d+)(%D*)$"
+  if not prefix or #digits > 15 then
+    return nil
+  end
+  return prefix, digits, suffix
+end
+
+-- Sorted numbers of one width -> "01-03,07".
+local function ranges(numbers, format)
+  local out, i = {}, 1
+  while i <= #numbers do
+    local last = i
+    while numbers[last + 1] == numbers[last] + 1 do
+      last = last + 1
+    end
+    local text = format:format(numbers[i])
+    if last > i then
+      text = text .. "-" .. format:format(numbers[last])
+    end
+    out[#out + 1] = text
+    i = last + 1
+  end
+  return table.concat(out, ",")
+end
+
+-- Groups that only differ in the number: keyed by prefix, padding and suffix.
+local function gather(names)
+  local groups, order = {}, {}
+  for _, name in ipairs(names) do
+    local prefix, digits, suffix = split(name)
+    local padded = prefix and digits:find "^0" and #digits or 0
+    -- 9 and 10 fold together, 09 and 10 too; 9 and 009 do not.
+    local key = prefix and table.concat({ prefix, padded > 0 and #digits or "", suffix }, "\0")
+      or name
+    if not groups[key] then
+      groups[key] = { prefix = prefix, suffix = suffix, name = name, numbers = {},
+        format = padded > 0 and "%0" .. #digits .. "d" or "%d" }
+      order[#order + 1] = groups[key]
+    end
+    if prefix then
+      table.insert(groups[key].numbers, tonumber(digits))
+    end
+  end
+  return groups, order
+end
+
+-- Unpadded numbers join the padded group of their width: 08, 09, 10, 11.
+local function join_widths(groups, names)
+  for _, name in ipairs(names) do
+    local prefix, digits, suffix = split(name)
+    if prefix and not digits:find "^0" then
+      local plain = groups[table.concat({ prefix, "", suffix }, "\0")]
+      local padded = groups[table.concat({ prefix, #digits, suffix }, "\0")]
+      if padded and plain then
+        for i, number in ipairs(plain.numbers) do
+          if number == tonumber(digits) then
+            table.remove(plain.numbers, i)
+            table.insert(padded.numbers, number)
+            break
+          end
+        end
+      end
+    end
+  end
+end
+
+local function text_of(group)
+  if not group.prefix then
+    return group.name
+  end
+  table.sort(group.numbers)
+  local text = ranges(group.numbers, group.format)
+  if #group.numbers > 1 then
+    text = "[" .. text .. "]"
+  end
+  return group.prefix .. text .. group.suffix
+end
+
+--- One text for many names.
+---@param names string[]
+---@return string
+function nodeset.fold(names)
+  local groups, order = gather(names)
+  join_widths(groups, names)
+  local out = {}
+  for _, group in ipairs(order) do
+    if not group.prefix or #group.numbers > 0 then
+      out[#out + 1] = text_of(group)
+    end
+  end
+  table.sort(out)
+  return table.concat(out, ",")
+end
+
+return nodeset

@@ -1,0 +1,333 @@
+-- SPDX-License-Identifier: MIT
+-- What a selection means: repeated values of one kind are "or", kinds are "and".
+local check = require "arclua.check"
+local errors = require "arclua.errors"
+local glob = require "arclua.glob"
+local resource_id = require "arclua.resource_id"
+
+local select_ = {}
+
+---@class arclua.Selector
+---@field names string|string[]|nil           names, globs, RG/NAME, SUB/RG/NAME, IDs
+---@field name string|string[]|nil            the same kind as names: name globs
+---@field resource_group string|string[]|nil  globs
+---@field tag table|string|string[]|nil       { KEY = VALUE or true } or "KEY[=VALUE]"
+---@field os "linux"|"windows"|nil
+---@field status "connected"|"disconnected"|"expired"|"any"|nil
+---@field ids string[]?                       resource IDs
+---@field exclude string|string[]|nil         name globs
+---@field first integer?
+---@field all boolean?                        everything, when nothing else is said
+
+local RULES = {
+  names = "string|table", name = "string|table", resource_group = "string|table",
+  tag = "string|table", os = "string", status = "string", ids = "table",
+  exclude = "string|table", first = "integer", all = "boolean",
+}
+
+local OS = { linux = true, windows = true }
+local STATUS = { connected = true, disconnected = true, expired = true, any = true }
+
+local function refuse(option, expected, got)
+  return errors.fail { code = "config", op = "select",
+    message = ("option '%s': %s expected, got '%s'"):format(option, expected, got) }
+end
+
+local function list_of(value)
+  if value == nil then
+    return {}
+  elseif type(value) == "string" then
+    return { value }
+  end
+  return value
+end
+
+-- A function: whether any of the globs matches; nil when there are none.
+local function any_glob(patterns)
+  local tests = {}
+  for i, pattern in ipairs(patterns) do
+    local test, err = glob.compile(pattern)
+    if not test then
+      return nil, err
+    end
+    tests[i] = test
+  end
+  if #tests == 0 then
+    return nil
+  end
+  return function(name)
+    for _, test in ipairs(tests) do
+      if test(name) then
+        return true
+      end
+    end
+    return false
+  end
+end
+
+-- "KEY", "KEY=VALUE" or { KEY = VALUE } -> list of { key, value? }.
+local function tags_of(tag)
+  local list = {}
+  for _, text in ipairs(list_of(tag)) do
+    local key, value = text:match "^([^=]+)=(.*)$"
+    key = key or text
+    if key == "" or text:find "^=" then
+      return refuse("--tag", "KEY or KEY=VALUE", text)
+    end
+    list[#list + 1] = { key:lower(), value }
+  end
+  if type(tag) == "table" then
+    for key, value in pairs(tag) do
+      if type(key) == "string" then
+        list[#list + 1] = { key:lower(), value ~= true and tostring(value) or nil }
+      end
+    end
+  end
+  return list
+end
+
+local function tag_test(list)
+  if #list == 0 then
+    return nil
+  end
+  return function(machine)
+    local values = {}
+    for key, value in pairs(machine.tags) do
+      values[key:lower()] = value
+    end
+    for _, wanted in ipairs(list) do
+      local value = values[wanted[1]]
+      if value and (wanted[2] == nil or wanted[2] == value) then
+        return true
+      end
+    end
+    return false
+  end
+end
+
+-- One name as given on a command line -> { text, exact?, id?, test(machine) }.
+local function name_of(text)
+  local id = resource_id.parse(text) and text
+  local parts = {}
+  for part in text:gmatch "[^/]+" do
+    parts[#parts + 1] = part
+  end
+  if not id and (text:find "^/" or text:find "//" or #parts > 3 or #parts == 0) then
+    return refuse("NAME", "a name, RG/NAME, SUBSCRIPTION/RG/NAME or a resource ID", text)
+  elseif not id and #parts == 3 and not glob.is_pattern(text) then
+    id = resource_id.machine(parts[1], parts[2], parts[3])
+  end
+  if id then
+    local key = resource_id.key(id)
+    return { text = text, exact = true, id = id, test = function(machine)
+      return resource_id.key(machine.id) == key
+    end }
+  end
+  local tests = {}
+  for i, field in ipairs { "name", "resource_group", "subscription" } do
+    local part = parts[#parts + 1 - i]
+    if part then
+      local test, err = glob.compile(part)
+      if not test then
+        return nil, err
+      end
+      tests[field] = test
+    end
+  end
+  return { text = text, exact = not glob.is_pattern(text), test = function(machine)
+    return tests.name(machine.name)
+      and (not tests.resource_group or tests.resource_group(machine.resource_group))
+      and (not tests.subscription or tests.subscription(machine.subscription))
+  end }
+end
+
+local function names_of(selector)
+  local out = {}
+  for _, texts in ipairs { list_of(selector.names), list_of(selector.name) } do
+    for _, text in ipairs(texts) do
+      local name, err = name_of(text)
+      if not name then
+        return nil, err
+      end
+      out[#out + 1] = name
+    end
+  end
+  return out
+end
+
+local function ids_of(ids)
+  if not ids then
+    return nil
+  end
+  local set = { list = {} }
+  for _, id in ipairs(ids) do
+    if not resource_id.parse(id) then
+      return refuse("--ids", "resource IDs, one a line", id)
+    end
+    set[resource_id.key(id)] = true
+    set.list[#set.list + 1] = id
+  end
+  return set
+end
+
+local function check_words(selector)
+  local os, status = selector.os, selector.status
+  if os and not OS[os:lower()] then
+    return refuse("--os", "linux or windows", os)
+  elseif status and not STATUS[status:lower()] then
+    return refuse("--status", "connected, disconnected, expired or any", status)
+  elseif selector.first and selector.first < 1 then
+    return refuse("--first", "a number from 1", selector.first)
+  end
+  return true
+end
+
+-- The tests that are not about names: list of functions of a machine.
+local function filters(selector, compiled)
+  local list = {}
+  local groups, err = any_glob(list_of(selector.resource_group))
+  local excluded, why = any_glob(list_of(selector.exclude))
+  if err or why then
+    return nil, err or why
+  end
+  list[#list + 1] = groups and function(m) return groups(m.resource_group) end
+  list[#list + 1] = excluded and function(m) return not excluded(m.name) end
+  list[#list + 1] = tag_test(compiled.tags)
+  list[#list + 1] = compiled.ids and function(m) return compiled.ids[resource_id.key(m.id)] end
+  local os, status = selector.os and selector.os:lower(), (selector.status or "any"):lower()
+  list[#list + 1] = os and function(m) return m.os == os end
+  if status ~= "any" then
+    list[#list + 1] = function(m) return m.status:lower() == status end
+  end
+  return list
+end
+
+--- Compiles a selector. Raises: unknown or ill-typed options. Errors: config.
+---@param selector arclua.Selector
+---@return arclua.Selection|nil, arclua.Error?
+function select_.compile(selector)
+  selector = check.options(selector, RULES, 3)
+  local ok, err = check_words(selector)
+  local compiled = { first = selector.first }
+  if ok then
+    compiled.tags, err = tags_of(selector.tag)
+  end
+  if compiled.tags then
+    compiled.names, err = names_of(selector)
+  end
+  if compiled.names then
+    compiled.ids, err = ids_of(selector.ids)
+  end
+  if err then
+    return nil, err
+  end
+  compiled.filters, err = filters(selector, compiled)
+  if err then
+    return nil, err
+  end
+  return compiled
+end
+
+--- Whether a selector says anything (or --all).
+---@return boolean
+function select_.is_given(selector)
+  for _, kind in ipairs { "names", "name", "resource_group", "tag", "os", "status", "ids", "all" } do
+    local value = selector[kind]
+    if value and (type(value) ~= "table" or next(value) ~= nil or kind == "ids") then
+      return true
+    end
+  end
+  return false
+end
+
+local function passes(compiled, machine)
+  for _, test in ipairs(compiled.filters) do
+    if not test(machine) then
+      return false
+    end
+  end
+  return true
+end
+
+local function unknown(names)
+  local texts = {}
+  for _, name in ipairs(names) do
+    texts[#texts + 1] = name.text
+  end
+  return errors.fail { reason = "arm.machine-not-found", op = "select",
+    message = (#texts == 1 and "no machine is named " or "no machines are named ")
+      .. table.concat(texts, ", ") }
+end
+
+local function ambiguous(name, found)
+  local lines = {}
+  for i, machine in ipairs(found) do
+    lines[i] = ("  %s/%s/%s"):format(machine.subscription, machine.resource_group, machine.name)
+  end
+  return errors.fail { code = "conflict", op = "select",
+    message = ("%d machines are named %s:\n%s"):format(#found, name.text,
+      table.concat(lines, "\n")),
+    remedy = "name one as RG/NAME or SUBSCRIPTION/RG/NAME" }
+end
+
+-- The machines that the names mean, each once; all when there are no names.
+local function by_names(compiled, machines)
+  if #compiled.names == 0 then
+    return machines
+  end
+  local chosen, missing = {}, {}
+  for _, name in ipairs(compiled.names) do
+    local found = {}
+    for _, machine in ipairs(machines) do
+      if name.test(machine) then
+        found[#found + 1] = machine
+        chosen[machine] = true
+      end
+    end
+    if name.exact and #found == 0 then
+      missing[#missing + 1] = name
+    elseif name.exact and #found > 1 then
+      return ambiguous(name, found)
+    end
+  end
+  if #missing > 0 then
+    return unknown(missing)
+  end
+  local list = {}
+  for _, machine in ipairs(machines) do
+    if chosen[machine] then
+      list[#list + 1] = machine
+    end
+  end
+  return list
+end
+
+--- The selected machines, sorted by name. Errors: notfound (a name that nothing has),
+--- conflict (a name that several have).
+---@param compiled arclua.Selection
+---@param machines arclua.MachineData[]
+---@return arclua.MachineData[]|nil, arclua.Error?
+function select_.apply(compiled, machines)
+  local named, err = by_names(compiled, machines)
+  if not named then
+    return nil, err
+  end
+  local out = {}
+  for _, machine in ipairs(named) do
+    if passes(compiled, machine) then
+      out[#out + 1] = machine
+    end
+  end
+  table.sort(out, function(a, b)
+    if a.name ~= b.name then
+      return a.name < b.name
+    end
+    return a.id < b.id
+  end)
+  for i = #out, (compiled.first or #out) + 1, -1 do
+    out[i] = nil
+  end
+  return out
+end
+
+return select_
