@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "emulator/guardian.h"
 #include "emulator/httpd.h"
@@ -11,6 +12,7 @@
 #include "lua/lcore.h"
 #include "net/fdstream.h"
 #include "net/tcp.h"
+#include "net/ws.h"
 
 #define SERVER_TYPE "arclua.server"
 #define CONN_TYPE "arclua.conn"
@@ -314,18 +316,19 @@ static int l_listen(lua_State *L) {
 static int l_guardian(lua_State *L) {
   struct {
     const char *dir, *mark;
-    lua_Integer parent;
+    bool parent;
   } want = {0};
   static const struct arc_opt opts[] = {
       {"dir", ARC_OPT_STRING, 0, true, 0, 0},
       {"mark", ARC_OPT_STRING, sizeof(char *), false, 0, 0},
-      {"parent", ARC_OPT_INTEGER, 2 * sizeof(char *), false, 0, 1 << 30},
+      {"parent", ARC_OPT_BOOLEAN, 2 * sizeof(char *), false, 0, 0},
       {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
   arc_checkoptions(L, 1, opts, &want);
   luaL_argcheck(L, want.dir[0] == '/' && want.dir[1], 1,
                 "option 'dir': an absolute path");
   struct arc_loop *loop = arc_getloop(L);
-  struct arc_guard guard = {want.dir, want.mark, (int)want.parent};
+  struct arc_guard guard = {want.dir, want.mark,
+                            want.parent ? (int)getppid() : 0};
   int fd = arc_guardian_start(&guard);
   if (fd < 0) {
     return arc_pushfailnew(L, arc_err_errno(fd, "start the guardian"));
@@ -336,6 +339,19 @@ static int l_guardian(lua_State *L) {
   }
   arc_pushstream(L, stream);
   return 1;
+}
+
+/* stream, code, reason: ends a websocket stream by a Close of this code. */
+static int l_ws_close(lua_State *L) {
+  size_t n;
+  struct arc_stream *s = arc_checkstream(L, 1);
+  lua_Integer code = luaL_checkinteger(L, 2);
+  const char *reason = luaL_optlstring(L, 3, "", &n);
+  luaL_argcheck(L, !strcmp(s->cls->kind, "websocket"), 1, "not a websocket");
+  luaL_argcheck(L, code >= 1000 && code <= 4999, 2, "1000 to 4999");
+  luaL_argcheck(L, n <= 123, 3, "at most 123 bytes");
+  arc_ws_close_with(s, (int)code, reason);
+  return 0;
 }
 
 static const luaL_Reg conn_methods[] = {{"request", l_conn_request},
@@ -351,8 +367,10 @@ static const luaL_Reg server_methods[] = {
 
 static const luaL_Reg request_methods[] = {{NULL, NULL}};
 
-static const luaL_Reg functions[] = {
-    {"listen", l_listen}, {"guardian", l_guardian}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"listen", l_listen},
+                                     {"guardian", l_guardian},
+                                     {"ws_close", l_ws_close},
+                                     {NULL, NULL}};
 
 void arc_open_server(lua_State *L) {
   arc_newtype(L, CONN_TYPE, conn_methods, l_conn_gc);

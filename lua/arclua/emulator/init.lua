@@ -26,7 +26,7 @@ local OPTIONS = {
   machines = "integer|table", port = "integer", as_root = "boolean", page_size = "integer",
   seed = "integer", faults = "table", throttle = "string|number", setup = "string",
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
-  token_lifetime = "number", log_file = "string", parent = "integer",
+  token_lifetime = "number", log_file = "string", bound = "boolean",
 }
 
 ---@class arclua.Emulator
@@ -97,7 +97,7 @@ local function make_dirs(self, as_root)
   return all {
     function()
       local guardian, why = core.server.guardian { dir = dir, mark = self.mark,
-        parent = self.parent }
+        parent = self.bound }
       self.guardian = guardian
       return guardian, why
     end,
@@ -179,15 +179,15 @@ end
 ---@param opts { machines: integer|table[]?, port: integer?, as_root: boolean?, page_size: integer?,
 ---   seed: integer?, faults: table[]?, throttle: string|number?, setup: string?,
 ---   subscriptions: integer?, registered: boolean?, registration_delay: number?,
----   token_lifetime: number?, log_file: string?, parent: integer? }?
+---   token_lifetime: number?, log_file: string?, bound: boolean? }?
 ---   machines: how many (3), or a list of { name, group, subscription, os, tags, status, setup,
 ---   ssh_port }; setup: "ready" (default), "endpoint" (no service configuration), "none";
----   parent: process whose end ends this process (the command line's)
+---   bound: this process ends (TERM, then KILL) when the one that started it ends
 --- Raises: unknown options, impossible faults or machines.
 ---@return arclua.Emulator|nil, arclua.Error?
 function emulator.start(opts)
   opts = check.options(opts, OPTIONS)
-  local self = setmetatable({ open = {}, parent = opts.parent }, Emulator)
+  local self = setmetatable({ open = {}, bound = opts.bound }, Emulator)
   self.log = log.new(opts.log_file)
   self.state = state.new(opts)
   self.state.log = self.log

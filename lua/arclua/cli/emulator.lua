@@ -1,0 +1,150 @@
+-- SPDX-License-Identifier: MIT
+-- arclua emulator: a local Azure with Arc machines, for a shell or for one command.
+local core = require "arclua.core"
+local argparse = require "argparse"
+local emulator = require "arclua.emulator"
+local errors = require "arclua.errors"
+
+local command = { name = "emulator", summary = "a local Azure with Arc machines" }
+
+local FAILED, USAGE = 1, 2
+local PARTING = 10 -- seconds that COMMAND gets to end after a signal
+local SIGNALS = { HUP = 1, INT = 2, QUIT = 3, ABRT = 6, KILL = 9, SEGV = 11, PIPE = 13, ALRM = 14,
+  TERM = 15 }
+
+local EPILOG = [[
+Without COMMAND it runs until Ctrl-C and prints what to export, so that another shell can use it:
+  arclua emulator --machines 20 > env.sh &
+  . ./env.sh && arclua machines
+With COMMAND it runs that with these variables set, then stops with its exit status:
+  arclua emulator --machines 20 -- arclua exec --all -- uname -n]]
+
+local function whole(name, least, most)
+  return function(text)
+    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if not value or value < least or value > most then
+      return nil, ("option '%s': a number from %d to %d expected, got '%s'"):format(name, least,
+        most, text)
+    end
+    return value
+  end
+end
+
+local function throttle_mode(text)
+  local factor = tonumber(text)
+  if text == "documented" or text == "off" or (factor and factor > 0) then
+    return text
+  end
+  return nil, ("option '--throttle': documented, off or a factor above 0 expected, got '%s'")
+    :format(text)
+end
+
+local function one_of(name, list)
+  return function(text)
+    for word in list:gmatch "%S+" do
+      if word == text then
+        return text
+      end
+    end
+    return nil, ("option '%s': one of %s expected, got '%s'"):format(name, list, text)
+  end
+end
+
+local function build()
+  local parser = argparse("arclua emulator", command.summary, EPILOG):add_help(false)
+  parser:usage "Usage: arclua emulator [OPTIONS] [-- COMMAND [ARG...]]"
+  parser:flag("-h --help", "This text.")
+  parser:option("--machines", "How many machines (3).", nil, whole("--machines", 1, 10000))
+    :argname "N"
+  parser:option("--subscriptions", "Spread over so many subscriptions (1).", nil,
+    whole("--subscriptions", 1, 100)):argname "N"
+  parser:option("--port", "Listen on this port of 127.0.0.1 (any free one).", nil,
+    whole("--port", 0, 65535)):argname "P"
+  parser:option("--setup", "How far SSH is set up: ready, endpoint or none (ready).", nil,
+    one_of("--setup", "ready endpoint none")):argname "HOW"
+  parser:option("--throttle", "ARM's limits: documented, off or a factor (off).", nil,
+    throttle_mode):argname "MODE"
+  parser:option("--page-size", "Machines on a page of ARM's lists (100).", nil,
+    whole("--page-size", 1, 1000)):argname "N"
+  parser:option("--seed", "Makes faults by chance repeatable.", nil,
+    whole("--seed", 1, math.maxinteger)):argname "N"
+  parser:option("--log-file", "Append what happens to FILE, one JSON line an event.")
+    :argname "FILE"
+  parser:flag("--as-root", "As root: log in to the machines as root, not as another user.")
+  return parser
+end
+
+-- What stands before and after "--".
+local function split(args)
+  for i, arg in ipairs(args) do
+    if arg == "--" then
+      return table.move(args, 1, i - 1, 1, {}), table.move(args, i + 1, #args, 1, {})
+    end
+  end
+  return args, {}
+end
+
+local function complain(text)
+  io.stderr:write("arclua: emulator: ", text, "\n")
+end
+
+local function serve(running)
+  io.stdout:write(emulator.exports(running.env))
+  io.stdout:flush()
+  io.stderr:write(("arclua: the emulator with %d machines is ready on port %d; Ctrl-C ends it\n")
+    :format(#running.state.machines, running.port))
+  core.cond():wait() -- until cancelled
+  return 0
+end
+
+local function status_of(ended)
+  return ended.status or 128 + (SIGNALS[ended.signal] or 0)
+end
+
+local function run_command(running, args)
+  local process <close>, err = core.process.spawn { args = args, env = running.env,
+    stdin = "inherit", stdout = "inherit", stderr = "inherit", die_with_parent = true }
+  if not process then
+    complain(errors.describe(err))
+    return err.code == "notfound" and 127 or 126
+  end
+  local ended = process:wait()
+  if not ended then -- a signal for us: COMMAND, too, is to end
+    process:kill "TERM"
+    core.shield(PARTING, function()
+      ended = core.timeout(PARTING, function()
+        return process:wait()
+      end)
+    end)
+  end
+  return ended and status_of(ended) or FAILED
+end
+
+--- Runs the command. args: what stands after "emulator".
+---@return integer status
+function command.run(args)
+  local own, words = split(args)
+  local parser = build()
+  local ok, opts = parser:pparse(own)
+  if not ok then
+    complain(opts)
+    io.stderr:write(parser:get_usage(), "\n")
+    return USAGE
+  elseif opts.help then
+    io.stdout:write(parser:get_help(), "\n")
+    return 0
+  end
+  local running <close>, err = emulator.start { machines = opts.machines, port = opts.port,
+    as_root = opts.as_root, throttle = opts.throttle, page_size = opts.page_size,
+    seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
+    log_file = opts.log_file,
+    -- A wrapper of one command has no reason to outlive who started it.
+    bound = #words > 0 }
+  if not running then
+    complain(errors.describe(err))
+    return FAILED
+  end
+  return #words > 0 and run_command(running, words) or serve(running)
+end
+
+return command
