@@ -100,6 +100,10 @@ struct arc_op {
   bool done;
   void (*notify)(struct arc_op *op, void *arg); /* the waiter, from the drain */
   void *notify_arg;
+  /* Set by the source, or NULL: asked by a cancel before it ends the op. True:
+   * the source winds up first (a few seconds at most) and then finishes the op
+   * itself. why is borrowed. */
+  bool (*defer)(struct arc_op *op, struct arc_err *why);
 };
 
 /* Zeroed block of `size` (whose first member is the op), or NULL. */
@@ -107,8 +111,8 @@ void *arc_op_new(struct arc_loop *loop, const struct arc_op_class *cls,
                  size_t size, int64_t deadline);
 /* Called by the source. Takes over err. Posts the waiter. */
 void arc_op_finish(struct arc_op *op, struct arc_err *err);
-/* Called by the waiter: detach, then finish with err (taken over). No effect
- * when already done (err is dropped). */
+/* Called by the waiter: detach, then finish with err (taken over), unless the
+ * op defers that. No effect when already done (err is dropped). */
 void arc_op_cancel(struct arc_op *op, struct arc_err *err);
 /* Called by the waiter, at any time. */
 void arc_op_free(struct arc_op *op);

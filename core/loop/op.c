@@ -43,6 +43,10 @@ void arc_op_finish(struct arc_op *op, struct arc_err *err) {
 }
 
 void arc_op_cancel(struct arc_op *op, struct arc_err *err) {
+  if (!op->done && op->defer && op->defer(op, err)) {
+    arc_err_unref(err);
+    return;
+  }
   if (!op->done && op->cls->detach) {
     op->cls->detach(op);
   }

@@ -311,12 +311,12 @@ int arc_await(lua_State *L, struct arc_op *op, arc_finish *finish) {
   struct arc_err *err = refusal(task);
   if (err) {
     arc_op_cancel(op, err);
-    if (++task->refused > REFUSALS_MAX) {
+    if (op->done && ++task->refused > REFUSALS_MAX) {
       return refuse_forever(L, op);
     }
-    return await_k(L, LUA_OK, (lua_KContext)finish);
+  } else {
+    task->refused = 0;
   }
-  task->refused = 0;
   if (op->done) {
     return await_k(L, LUA_OK, (lua_KContext)finish);
   }

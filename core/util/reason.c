@@ -114,6 +114,9 @@ const struct arc_reason arc_reasons[] = {
     {"ssh.channel-refused", ARC_E_REFUSED, false,
      "the SSH server refused another session: see MaxSessions in its "
      "sshd_config"},
+    {"ssh.closed", ARC_E_CLOSED, true,
+     "the SSH server or the network ended the connection: try again; a busy "
+     "server (MaxStartups) or one that has banned this address does so too"},
     {"ssh.hostkey-changed", ARC_E_HOSTKEY, false,
      "if the machine was really rebuilt, remove the old key with the "
      "ssh-keygen -R command in the message"},

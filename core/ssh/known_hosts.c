@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "ssh/known_hosts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ssh/known_file.h"
+
+struct arc_known_hosts {
+  struct arc_part part;
+  struct arc_known_file *files;
+};
+
+static void free_known(struct arc_part *part) {
+  struct arc_known_hosts *known = (struct arc_known_hosts *)part;
+  while (known->files) {
+    struct arc_known_file *f = known->files;
+    known->files = f->next;
+    arc_known_file_free(f);
+  }
+  free(known);
+}
+
+struct arc_known_hosts *arc_known_hosts_of(struct arc_loop *loop) {
+  static const char name[] = "ssh.known_hosts";
+  struct arc_known_hosts *known =
+      (struct arc_known_hosts *)arc_loop_part(loop, name);
+  if (!known && (known = calloc(1, sizeof *known))) {
+    known->part.name = name;
+    known->part.free = free_known;
+    arc_loop_attach(loop, &known->part);
+  }
+  return known;
+}
+
+/* The index of the file at path, fresh; NULL without memory. */
+static struct arc_known_file *file_of(struct arc_known_hosts *known,
+                                      const char *path) {
+  struct arc_known_file *f = known->files;
+  while (f && strcmp(f->path, path)) {
+    f = f->next;
+  }
+  if (!f && (f = arc_known_file_new(path))) {
+    f->next = known->files;
+    known->files = f;
+  }
+  if (f) {
+    arc_known_file_refresh(f);
+  }
+  return f;
+}
+
+static void note(struct arc_known_place *place,
+                 const struct arc_known_file *file,
+                 const struct arc_known_entry *entry) {
+  if (place) {
+    *place = (struct arc_known_place){.file = file->path,
+                                      .line = entry->line,
+                                      .type = entry->type,
+                                      .key = entry->key};
+  }
+}
+
+enum arc_known arc_known_hosts_check(struct arc_known_hosts *known,
+                                     const char *const *files,
+                                     const char *alias, const char *type,
+                                     const char *key,
+                                     struct arc_known_place *place) {
+  enum arc_known result = ARC_UNKNOWN;
+  bool same_type = false;
+  for (; *files; files++) {
+    struct arc_known_file *f = file_of(known, *files);
+    size_t at = 0;
+    const struct arc_known_entry *e;
+    while (f && (e = arc_known_file_next(f, alias, &at))) {
+      bool equal = !strcmp(e->type, type) && !strcmp(e->key, key);
+      if (e->revoked) {
+        if (equal) {
+          note(place, f, e);
+          return ARC_REVOKED;
+        }
+      } else if (equal) {
+        result = ARC_KNOWN;
+      } else if (result != ARC_KNOWN) {
+        if (result == ARC_UNKNOWN ||
+            (!same_type && !strcmp(e->type, type))) {
+          note(place, f, e);
+          same_type = !strcmp(e->type, type);
+        }
+        result = ARC_CHANGED;
+      }
+    }
+  }
+  return result;
+}
+
+size_t arc_known_hosts_types(struct arc_known_hosts *known,
+                             const char *const *files, const char *alias,
+                             const char **types, size_t max) {
+  size_t count = 0;
+  for (; *files; files++) {
+    struct arc_known_file *f = file_of(known, *files);
+    size_t at = 0;
+    const struct arc_known_entry *e;
+    while (count < max && f && (e = arc_known_file_next(f, alias, &at))) {
+      if (!e->revoked) {
+        types[count++] = e->type;
+      }
+    }
+  }
+  return count;
+}
+
+enum arc_known arc_known_hosts_add(struct arc_known_hosts *known,
+                                   const char *const *files, const char *alias,
+                                   const char *type, const char *key,
+                                   struct arc_known_place *place) {
+  struct arc_known_file *f = *files ? file_of(known, *files) : NULL;
+  if (!f) {
+    return ARC_KNOWN;
+  }
+  int fd = arc_known_file_lock(f);
+  enum arc_known now =
+      arc_known_hosts_check(known, files, alias, type, key, place);
+  if (now == ARC_UNKNOWN) {
+    arc_known_file_append(f, fd, alias, type, key);
+    now = ARC_KNOWN;
+  }
+  if (fd >= 0) {
+    close(fd);
+  }
+  return now;
+}

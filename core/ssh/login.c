@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "ssh/login.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ssh/agent.h"
+#include "ssh/hostkey.h"
+#include "ssh/room.h"
+#include "util/err.h"
+
+enum { NOISE_MAX = 64 * 1024 }; /* bytes a peer may say before its banner */
+
+/* Key exchange decides the price of a login: the cheap ones first. */
+static const char KEX[] =
+    "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,"
+    "ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group16-sha512,"
+    "diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
+static const char CIPHERS_AES[] =
+    "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
+    "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr";
+static const char CIPHERS_PLAIN[] =
+    "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,"
+    "aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr";
+
+struct connect_op {
+  struct arc_op op;
+  struct arc_session *session;
+};
+
+/* ---- options -------------------------------------------------------------- */
+
+static bool has_aes(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  return __builtin_cpu_supports("aes");
+#else
+  return true;
+#endif
+}
+
+static char **copy_list(const char *const *list) {
+  size_t n = 0;
+  while (list && list[n]) {
+    n++;
+  }
+  char **copy = calloc(n + 1, sizeof *copy);
+  for (size_t i = 0; copy && i < n; i++) {
+    copy[i] = strdup(list[i]);
+    if (!copy[i]) {
+      break;
+    }
+  }
+  return copy;
+}
+
+/* ~/.ssh/known_hosts, as a list. */
+static char **own_known_hosts(void) {
+  char path[PATH_MAX];
+  const char *home = getenv("HOME");
+  if (!home || !*home) {
+    const struct passwd *user = getpwuid(geteuid());
+    home = user ? user->pw_dir : "";
+  }
+  const char *list[] = {path, NULL};
+  snprintf(path, sizeof path, "%s/.ssh/known_hosts", home);
+  return copy_list(list);
+}
+
+static bool set_libssh(struct arc_session *s) {
+  const char *ciphers = has_aes() ? CIPHERS_AES : CIPHERS_PLAIN;
+  const int off = 0;
+  const struct {
+    enum ssh_options_e key;
+    const void *value;
+  } options[] = {
+      {SSH_OPTIONS_PROCESS_CONFIG, &off},
+      {SSH_OPTIONS_SSH_DIR, "/dev/null"}, // else: a passwd look-up a session
+      {SSH_OPTIONS_HOST, s->alias},
+      {SSH_OPTIONS_USER, s->user},
+      {SSH_OPTIONS_KNOWNHOSTS, "/dev/null"},
+      {SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null"},
+      {SSH_OPTIONS_KEY_EXCHANGE, KEX},
+      {SSH_OPTIONS_CIPHERS_C_S, ciphers},
+      {SSH_OPTIONS_CIPHERS_S_C, ciphers},
+  };
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    if (ssh_options_set(s->ssh, options[i].key, options[i].value) < 0) {
+      arc_session_die(s, arc_err_new(ARC_E_CONFIG, "%s", arc_session_text(s)));
+      return false;
+    }
+  }
+  return arc_hostkey_prefer(s);
+}
+
+static char *default_agent(const struct arc_session_options *opts) {
+  const char *path = opts->agent ? opts->agent : getenv("SSH_AUTH_SOCK");
+  return opts->use_agent && path && *path ? strdup(path) : NULL;
+}
+
+static void configure(struct arc_session *s,
+                      const struct arc_session_options *opts) {
+  struct arc_auth *auth = &s->auth;
+  s->user = strdup(opts->user);
+  s->alias = strdup(opts->alias);
+  s->policy = opts->policy;
+  s->windows = opts->windows;
+  s->known = arc_known_hosts_of(s->loop);
+  s->known_files =
+      opts->known_hosts ? copy_list(opts->known_hosts) : own_known_hosts();
+  auth->identities = copy_list(opts->identities);
+  while (auth->identities && auth->identities[auth->count]) {
+    auth->count++;
+  }
+  auth->agent = default_agent(opts);
+  auth->use_agent = auth->agent;
+  auth->passphrase =
+      opts->passphrase ? arc_secret_ref(opts->passphrase) : NULL;
+  if (!s->user || !s->alias || !s->known || !s->known_files ||
+      !auth->identities) {
+    arc_session_die(s, arc_err_new(ARC_E_NOMEM, "out of memory"));
+  } else if (!auth->count && !auth->use_agent) {
+    arc_session_die(s, arc_err_reason("ssh.no-identity",
+                                      "no key to log in to %s as %s with",
+                                      s->alias, s->user));
+  } else {
+    set_libssh(s);
+  }
+}
+
+/* ---- steps ---------------------------------------------------------------- */
+
+static void fail_connect(struct arc_session *s) {
+  const char *text = arc_session_text(s);
+  struct arc_err *err;
+  if (strstr(text, "kex error") || strstr(text, "no match for method")) {
+    err = arc_session_error(s, "ssh.kex", "%s", text);
+  } else if (s->pump.ended && s->phase == ARC_SSH_BANNER &&
+             s->pump.received) {
+    err = arc_session_error(s, "ssh.protocol",
+                            "what answered closed the connection and had not "
+                            "spoken SSH");
+  } else if (s->pump.ended) {
+    err = arc_session_error(s, "ssh.closed",
+                            "the server closed the connection during login");
+  } else if (strstr(text, "DISCONNECT")) {
+    err = arc_session_error(s, "ssh.closed", "%s", text);
+  } else {
+    err = arc_session_error(s, "ssh.protocol", "%s", text);
+  }
+  arc_session_die(s, err);
+}
+
+/* libssh clears it once, while it believes to be connecting. */
+static void keep_nonblocking(struct arc_session *s) {
+  int fd = ssh_get_fd(s->ssh);
+  int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+  if (flags >= 0 && !(flags & O_NONBLOCK)) {
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  }
+}
+
+static void note_banner(struct arc_session *s) {
+  const char *banner = ssh_get_serverbanner(s->ssh);
+  if (s->phase != ARC_SSH_BANNER) {
+    return;
+  }
+  if (banner) {
+    s->banner = strdup(banner);
+    s->phase = ARC_SSH_KEX;
+  } else if (s->pump.received > NOISE_MAX) {
+    arc_session_die(s, arc_session_error(s, "ssh.protocol",
+                                         "what answered does not speak SSH"));
+  }
+}
+
+static void exchange_keys(struct arc_session *s) {
+  s->started = true;
+  int rc = ssh_connect(s->ssh);
+  keep_nonblocking(s);
+  if (!s->added && ssh_get_fd(s->ssh) >= 0) {
+    s->added = ssh_event_add_session(s->event, s->ssh) == SSH_OK;
+  }
+  note_banner(s);
+  if (s->phase == ARC_SSH_DEAD) {
+    return;
+  }
+  if (rc == SSH_ERROR) {
+    fail_connect(s);
+  } else if (rc == SSH_OK) {
+    struct arc_err *err = arc_hostkey_check(s);
+    if (err) {
+      arc_session_die(s, arc_err_at(err, NULL, "hostkey"));
+    } else {
+      s->phase = ARC_SSH_AUTH;
+    }
+  }
+}
+
+static void log_in(struct arc_session *s) {
+  struct arc_err *err = NULL;
+  switch (arc_auth_step(s, &err)) {
+  case ARC_AUTH_DONE:
+    s->phase = ARC_SSH_OPEN;
+    arc_timer_stop(s->loop, &s->timer);
+    arc_auth_free(&s->auth);
+    if (s->connect) {
+      arc_login_over(s->connect, NULL);
+    }
+    break;
+  case ARC_AUTH_FAILED:
+    arc_session_die(s, err);
+    break;
+  default:
+    break;
+  }
+}
+
+void arc_login_step(struct arc_session *s) {
+  if (s->phase < ARC_SSH_AUTH) {
+    exchange_keys(s);
+  }
+  if (s->phase == ARC_SSH_AUTH) {
+    log_in(s);
+  }
+}
+
+/* ---- the operation -------------------------------------------------------- */
+
+static void too_late(void *arg) {
+  struct arc_session *s = arg;
+  struct arc_err *err;
+  if (s->phase == ARC_SSH_BANNER) {
+    err = arc_session_error(s, "ssh.no-banner",
+                            "no SSH banner came in time");
+  } else if (s->auth.job && arc_agent_away(s->auth.job)) {
+    err = arc_err_reason("ssh.agent-failed",
+                         "the agent %s did not answer in time",
+                         s->auth.agent);
+  } else {
+    err = arc_err_new(ARC_E_TIMEOUT, "the login took too long");
+  }
+  arc_session_die(s, err);
+}
+
+static void abandon(struct arc_session *s) {
+  s->connect = NULL;
+  arc_timer_stop(s->loop, &s->timer);
+  if (s->auth.job && arc_agent_away(s->auth.job)) {
+    arc_agent_hurry(s->auth.job);
+  }
+  arc_session_unref(s);
+}
+
+static void detach(struct arc_op *op) {
+  struct connect_op *c = (struct connect_op *)op;
+  struct arc_session *s = c->session;
+  c->session = NULL;
+  if (s) {
+    s->connect = NULL;
+    arc_session_die(s, arc_err_new(ARC_E_CANCELLED, "cancelled"));
+    abandon(s);
+  }
+}
+
+static void destroy(struct arc_op *op) {
+  struct connect_op *c = (struct connect_op *)op;
+  if (c->session) {
+    abandon(c->session);
+  }
+  free(c);
+}
+
+void arc_login_over(struct arc_op *op, struct arc_err *err) {
+  struct connect_op *c = (struct connect_op *)op;
+  struct arc_session *s = c->session;
+  s->connect = NULL;
+  if (err) {
+    c->session = NULL;
+    abandon(s);
+  }
+  arc_op_finish(op, err);
+}
+
+struct arc_op *arc_session_connect(struct arc_loop *loop,
+                                   struct arc_stream *stream,
+                                   const struct arc_session_options *opts) {
+  static const struct arc_op_class cls = {
+      .name = "ssh.connect", .detach = detach, .destroy = destroy};
+  struct connect_op *c = arc_op_new(loop, &cls, sizeof *c, ARC_FOREVER);
+  struct arc_session *s = c ? arc_session_new(loop, stream) : NULL;
+  if (!s) {
+    if (c) {
+      arc_op_free(&c->op);
+    } else {
+      arc_stream_close(stream);
+    }
+    return NULL;
+  }
+  if (s->phase != ARC_SSH_DEAD) {
+    configure(s, opts);
+  }
+  if (s->phase == ARC_SSH_DEAD) {
+    arc_op_finish(&c->op, arc_err_ref(s->err));
+    arc_session_unref(s);
+    return &c->op;
+  }
+  c->session = s;
+  s->connect = &c->op;
+  arc_timer_start(loop, &s->timer, arc_loop_deadline(loop, opts->timeout),
+                  too_late, s);
+  arc_session_wake(s);
+  return &c->op;
+}
+
+struct arc_session *arc_session_take(struct arc_op *op) {
+  struct connect_op *c = (struct connect_op *)op;
+  struct arc_session *s = c->session;
+  c->session = NULL;
+  s->handle = true;
+  return s;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARC_SSH_ROOM_H
+#define ARC_SSH_ROOM_H
+
+#include <libssh/libssh.h>
+#include <stdarg.h>
+
+#include "ssh/auth.h"
+#include "ssh/pump.h"
+#include "ssh/session.h"
+
+/* What the files of this room share about a session. Nothing outside the room
+ * includes it. libssh runs only inside arc_session's step and the functions
+ * below, all from the drain: never below a callback of libssh or libuv. */
+
+enum arc_ssh_phase {
+  ARC_SSH_BANNER,
+  ARC_SSH_KEX,
+  ARC_SSH_AUTH,
+  ARC_SSH_OPEN,
+  ARC_SSH_DEAD
+};
+
+/* Something that lives on an open session (a channel). `step` runs after each
+ * turn of libssh; it may leave the session. `closed`: the handle has gone. */
+struct arc_member {
+  struct arc_member *next, *prev;
+  void (*step)(struct arc_member *member);
+  void (*closed)(struct arc_member *member);
+};
+
+struct arc_session {
+  struct arc_loop *loop;
+  int refs;
+  int stepping; /* depth of step: the last reference waits for its end */
+  int lib_fd;   /* libssh's end of the pair, libssh's own once started */
+  bool started; /* ssh_connect was called */
+  bool added;   /* libssh's descriptor is in the event */
+  bool moved;   /* bytes have moved in this round */
+  bool handle;  /* a user still has it */
+  enum arc_ssh_phase phase;
+  struct arc_pump pump;
+  ssh_session ssh;
+  ssh_event event;
+  struct arc_ready ready;
+  struct arc_timer timer; /* of the login */
+  struct arc_op *connect; /* who waits for the login, or NULL */
+  struct arc_err *err;    /* why it is dead */
+  struct arc_member *members;
+  char *user, *alias, *banner;
+  enum arc_hostkey_policy policy;
+  struct arc_known_hosts *known; /* of the loop */
+  char **known_files;
+  struct arc_auth auth;
+  bool windows;
+};
+
+void arc_session_ref(struct arc_session *session);
+void arc_session_unref(struct arc_session *session);
+/* Lets the session run soon: after each use of libssh outside a step. */
+void arc_session_wake(struct arc_session *session);
+void arc_session_join(struct arc_session *session, struct arc_member *member);
+void arc_session_leave(struct arc_session *session,
+                       struct arc_member *member);
+/* libssh has bytes that wait for the connection: write no more now. */
+bool arc_session_congested(const struct arc_session *session);
+/* An error of this reason; the stream's own end is its cause and is said. */
+struct arc_err *arc_session_error(struct arc_session *session,
+                                  const char *reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Ends the login or the session with err (taken over). */
+void arc_session_die(struct arc_session *session, struct arc_err *err);
+/* libssh's last error of the session as printable text. */
+const char *arc_session_text(struct arc_session *session);
+
+#endif
