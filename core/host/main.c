@@ -201,6 +201,17 @@ static int traceback(lua_State *L) {
   return 1;
 }
 
+/* The exit status that the command line's result means. */
+static int status_of(lua_State *L) {
+  if (host.signal) {
+    return 128 + (int)host.signal;
+  }
+  if (lua_isinteger(L, -1)) {
+    return (int)lua_tointeger(L, -1) & 0xff;
+  }
+  return lua_toboolean(L, -1) || lua_isnil(L, -1) ? 0 : 1;
+}
+
 int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   int status = 1;
@@ -218,10 +229,7 @@ int main(int argc, char **argv) {
   if (lua_pcall(L, 1, 1, 1)) {
     fprintf(stderr, "arclua: %s\n", lua_tostring(L, -1));
   } else {
-    status = lua_isinteger(L, -1) ? (int)lua_tointeger(L, -1)
-                                  : (lua_toboolean(L, -1) || lua_isnil(L, -1)
-                                         ? 0
-                                         : 1);
+    status = status_of(L);
   }
   lua_settop(L, 0);
   lua_pushcfunction(L, end);
@@ -232,5 +240,5 @@ int main(int argc, char **argv) {
     uv_close((uv_handle_t *)&host.wake, NULL);
   }
   lua_close(L);
-  return status & 0xff;
+  return status;
 }
