@@ -29,7 +29,8 @@ static struct arc_err *verify_error(CURL *easy, const char *text,
   curl_easy_getinfo(easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxied);
   long verdict = direct == X509_V_OK ? proxied : direct;
   switch (verdict) {
-  case X509_V_OK: // the chain is good: curl compares the name itself
+  case X509_V_OK: // the chain is good: curl compares the name itself, ...
+  case X509_V_ERR_UNSPECIFIED: // ... before it notes the verdict
   case X509_V_ERR_HOSTNAME_MISMATCH:
   case X509_V_ERR_IP_ADDRESS_MISMATCH:
     return arc_err_reason("tls.wrong-name", "%s: %s", host, text);

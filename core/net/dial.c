@@ -197,9 +197,12 @@ static bool set_addresses(struct arc_dial *dial, const char *addresses) {
 
 static void resolved(void *arg, const char *addresses, struct arc_err *err) {
   struct arc_dial *dial = arg;
-  if (!addresses) {
-    arc_err_at(err, NULL, "dns");
-    dial->done(dial->arg, arc_err_ref(err));
+  if (!addresses) { // the error is shared by all who asked: ours is a copy
+    struct arc_err *own = arc_err_new(err->code, "%s", err->message);
+    if (own->refs) {
+      own->retryable = err->retryable;
+    }
+    dial->done(dial->arg, arc_err_at(own, NULL, "dns"));
   } else if (set_addresses(dial, addresses)) {
     run(dial);
   } else {

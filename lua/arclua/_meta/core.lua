@@ -214,9 +214,9 @@ local RelayInfo = {}
 function RelayInfo:host() end         -- "ns.servicebus.windows.net[:port]"
 function RelayInfo:path() end         -- hybrid connection name
 function RelayInfo:expires_on() end   -- seconds since 1970, or nil
---- From the JSON text of ARM's answer (given credentials; specs).
+--- From the JSON text of ARM's answer, also in base64 (given credentials; specs). text: string or Secret.
 ---@return arclua.RelayInfo|nil, arclua.Error?
-function core.relayinfo(json) end
+function core.relayinfo(text) end
 
 ---------------------------------------------------------------- relay (lrelay.c, on core/relay)
 
@@ -226,6 +226,10 @@ core.relay = {}
 ---@param opts { port: integer, ca: string?, connect_timeout: number?, answer_timeout: number? }  defaults 15, 35
 ---@return arclua.Stream|nil, arclua.Error?
 function core.relay.connect(info, opts) end
+--- A stream of binary WebSocket messages over a stream whose upgrade is done; takes the stream over.
+---@param role "client"|"server"   default client
+---@return arclua.Stream
+function core.relay.websocket(stream, role) end
 
 ---------------------------------------------------------------- SSH (lssh.c, on core/ssh)
 
@@ -301,8 +305,17 @@ function core.crypto.make_ca(names) end
 core.server = {}
 --- A TLS listener on 127.0.0.1.
 ---@param opts { cert: string, key: string, port: integer? }  PEM texts
----@return arclua.Server
+---@return arclua.Server|nil, arclua.Error?  config: certificate and key do not fit
 function core.server.listen(opts) end
+--- Starts a process that, once this one is gone by any signal or the returned stream is closed or
+--- shut down, kills every process whose environment holds `mark` and removes dir. The stream ends
+--- (read gives nil) when that is done. bound: this process ends (TERM, 5 s later KILL) when the one
+--- that started it does.
+---@param opts { dir: string, mark: string?, bound: boolean? }
+---@return arclua.Stream|nil, arclua.Error?
+function core.server.guardian(opts) end
+--- Ends a stream of Conn:websocket by a Close of this code (1000 to 4999).
+function core.server.ws_close(stream, code, reason) end
 ---@class arclua.Server
 local Server = {}
 function Server:port() end
@@ -310,14 +323,19 @@ function Server:accept() end    -- conn | nil, err; the handshake happens in the
 function Server:close() end
 ---@class arclua.Conn
 local Conn = {}
---- The next request, plain nil at the end of the connection.
+--- The next request, plain nil at the end of the connection. A broken request is an error whose
+--- status is the HTTP status to answer (400, 413, 431).
+---@param timeout number?
 ---@return { method: string, target: string, path: string, query: string, headers: table<string,string>, names: table<string,string>, body: string, upgrade: boolean }|nil, arclua.Error?
-function Conn:request() end     -- headers: lower-case names; names: lower case → as received
---- headers: table; Content-Length is added. reason may be any text without CR LF.
+function Conn:request(timeout) end     -- headers: lower-case names; names: lower case → as received
+--- headers: table; Content-Length is added; "Connection: close" makes it the last answer.
+--- reason may be any text without CR LF.
 function Conn:respond(status, reason, headers, body) end
 --- Answers 101 and turns the connection into a stream of binary messages (server role).
 ---@return arclua.Stream|nil, arclua.Error?
 function Conn:websocket() end
+--- Waits until the peer has gone away; what it sends is thrown away.
+function Conn:drain(timeout) end
 function Conn:peer() end        -- "127.0.0.1", port
 function Conn:close() end
 function Conn:abort() end       -- RST
