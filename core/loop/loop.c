@@ -10,20 +10,22 @@
 
 struct arc_loop {
   uv_loop_t uv;
-  uv_timer_t alarm; /* rings at the first timer of the heap */
+  uv_timer_t alarm;       /* rings at the first timer of the heap */
   struct arc_ready ready; /* head of the circular queue */
   struct arc_heap timers;
   bool busy;
   double scale;
-  double skew;      /* seconds */
-  uint64_t real;    /* uv_hrtime at which ... */
-  double scaled;    /* ... the clock showed so many ms */
-  double epoch;     /* wall seconds when the clock showed 0 */
+  double skew;   /* seconds */
+  uint64_t real; /* uv_hrtime at which ... */
+  double scaled; /* ... the clock showed so many ms */
+  double epoch;  /* wall seconds when the clock showed 0 */
   int alive[ARC_N_KINDS];
   struct arc_part *parts; /* the newest first */
 };
 
-static void list_init(struct arc_ready *head) { head->next = head->prev = head; }
+static void list_init(struct arc_ready *head) {
+  head->next = head->prev = head;
+}
 
 static void list_remove(struct arc_ready *item) {
   item->prev->next = item->next;
@@ -39,8 +41,7 @@ static void list_append(struct arc_ready *head, struct arc_ready *item) {
 }
 
 static double clock_ms(const struct arc_loop *loop) {
-  return loop->scaled +
-         (double)(uv_hrtime() - loop->real) / 1e6 * loop->scale;
+  return loop->scaled + (double)(uv_hrtime() - loop->real) / 1e6 * loop->scale;
 }
 
 struct arc_loop *arc_loop_new(void) {

@@ -75,8 +75,13 @@ void arc_timer_start(struct arc_loop *loop, struct arc_timer *timer,
 void arc_timer_stop(struct arc_loop *loop, struct arc_timer *timer);
 
 /* Counts of what is alive: a spec demands zero. `name` is static text. */
-enum arc_count { ARC_N_STREAMS, ARC_N_OPS, ARC_N_LINGERS, ARC_N_CHILDREN,
-                 ARC_N_KINDS };
+enum arc_count {
+  ARC_N_STREAMS,
+  ARC_N_OPS,
+  ARC_N_LINGERS,
+  ARC_N_CHILDREN,
+  ARC_N_KINDS
+};
 void arc_loop_count(struct arc_loop *loop, enum arc_count kind, int delta);
 int arc_loop_alive(const struct arc_loop *loop, enum arc_count kind);
 

@@ -44,13 +44,14 @@ struct child {
 static const struct {
   const char *name;
   int number;
-} signals[] = {
-    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"ILL", SIGILL},
-    {"ABRT", SIGABRT}, {"FPE", SIGFPE},   {"KILL", SIGKILL}, {"SEGV", SIGSEGV},
-    {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"USR1", SIGUSR1},
-    {"USR2", SIGUSR2}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT}, {"STOP", SIGSTOP},
-    {"TSTP", SIGTSTP}, {"BUS", SIGBUS},   {"TRAP", SIGTRAP}, {"XCPU", SIGXCPU},
-    {"WINCH", SIGWINCH}, {"SYS", SIGSYS}};
+} signals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},
+               {"ILL", SIGILL},   {"ABRT", SIGABRT}, {"FPE", SIGFPE},
+               {"KILL", SIGKILL}, {"SEGV", SIGSEGV}, {"PIPE", SIGPIPE},
+               {"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"USR1", SIGUSR1},
+               {"USR2", SIGUSR2}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT},
+               {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"BUS", SIGBUS},
+               {"TRAP", SIGTRAP}, {"XCPU", SIGXCPU}, {"WINCH", SIGWINCH},
+               {"SYS", SIGSYS}};
 
 const char *arc_signal_name(int signal) {
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
@@ -188,9 +189,9 @@ static int open_stdio(const struct arc_spawn *how, int i, int *theirs,
     *ours = ends[i ? 0 : 1];
     return 0;
   case ARC_STDIO_FILE:
-    *theirs = open(how->stderr_path,
-                   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                   0600);
+    *theirs =
+        open(how->stderr_path,
+             O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     break;
   default:
     *theirs = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -259,8 +260,8 @@ static int watch(struct arc_process *process) {
   if (process->pidfd < 0) {
     return errno;
   }
-  int status = uv_poll_init(arc_loop_uv(process->loop), &process->poll,
-                            process->pidfd);
+  int status =
+      uv_poll_init(arc_loop_uv(process->loop), &process->poll, process->pidfd);
   if (status) {
     return -status;
   }
@@ -332,8 +333,7 @@ static void wait_detach(struct arc_op *op) {
 struct arc_op *arc_process_wait(struct arc_process *process) {
   static const struct arc_op_class cls = {.name = "process.wait",
                                           .detach = wait_detach};
-  struct wait_op *op =
-      arc_op_new(process->loop, &cls, sizeof *op, ARC_FOREVER);
+  struct wait_op *op = arc_op_new(process->loop, &cls, sizeof *op, ARC_FOREVER);
   if (!op) {
     return NULL;
   }

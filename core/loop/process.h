@@ -8,8 +8,12 @@
  * needs no streams. */
 struct arc_process;
 
-enum arc_stdio { ARC_STDIO_NULL, ARC_STDIO_PIPE, ARC_STDIO_INHERIT,
-                 ARC_STDIO_FILE };
+enum arc_stdio {
+  ARC_STDIO_NULL,
+  ARC_STDIO_PIPE,
+  ARC_STDIO_INHERIT,
+  ARC_STDIO_FILE
+};
 
 struct arc_spawn {
   char *const *args;       /* NULL ended; args[0] is searched in PATH */
@@ -18,10 +22,10 @@ struct arc_spawn {
   const char *stderr_path; /* for ARC_STDIO_FILE: appended to */
   const char *hostname;    /* own UTS namespace where allowed, or NULL */
   enum arc_stdio io[3];
-  bool socket;             /* one socket pair as stdin and stdout */
-  bool session;            /* setsid: a process group of its own */
+  bool socket;  /* one socket pair as stdin and stdout */
+  bool session; /* setsid: a process group of its own */
   bool die_with_parent;
-  bool drop;               /* become uid, gid */
+  bool drop; /* become uid, gid */
   unsigned uid, gid;
 };
 

@@ -40,8 +40,7 @@ static int woken(lua_State *L, struct arc_op *op) {
 }
 
 static int l_wait(lua_State *L) {
-  static const struct arc_op_class cls = {.name = "cond.wait",
-                                          .detach = leave};
+  static const struct arc_op_class cls = {.name = "cond.wait", .detach = leave};
   struct cond *cond = check_cond(L);
   struct waiter *waiter =
       arc_op_new(arc_getloop(L), &cls, sizeof *waiter, ARC_FOREVER);

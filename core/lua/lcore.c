@@ -27,7 +27,9 @@ struct arc_state *arc_state_of(lua_State *L) {
   return state;
 }
 
-struct arc_loop *arc_getloop(lua_State *L) { return arc_state_of(L)->loop; }
+struct arc_loop *arc_getloop(lua_State *L) {
+  return arc_state_of(L)->loop;
+}
 
 static int state_gc(lua_State *L) {
   struct arc_state *state = luaL_checkudata(L, 1, STATE);
@@ -60,7 +62,8 @@ static void new_state(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state->anchors);
 }
 
-/* ---- errors --------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------
+ */
 
 static int error_tostring(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -168,7 +171,8 @@ static void add_reasons(lua_State *L) {
   lua_setfield(L, -2, "reasons");
 }
 
-/* ---- options -------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------
+ */
 
 static void wrong_type(lua_State *L, const struct arc_opt *opt,
                        const char *expected) {
@@ -257,9 +261,8 @@ void arc_checkoptions(lua_State *L, int index, const struct arc_opt *opts,
     }
   }
   for (; opts->name; opts++) {
-    if (opts->required &&
-        (lua_isnoneornil(L, index) ||
-         lua_getfield(L, index, opts->name) == LUA_TNIL)) {
+    if (opts->required && (lua_isnoneornil(L, index) ||
+                           lua_getfield(L, index, opts->name) == LUA_TNIL)) {
       luaL_error(L, "option '%s' is missing", opts->name);
     }
     if (opts->required) {
@@ -268,7 +271,8 @@ void arc_checkoptions(lua_State *L, int index, const struct arc_opt *opts,
   }
 }
 
-/* ---- types ---------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------
+ */
 
 void **arc_newbox(lua_State *L, const char *tname) {
   void **box = lua_newuserdatauv(L, sizeof *box, 1);
@@ -294,7 +298,8 @@ void arc_newtype(lua_State *L, const char *tname, const luaL_Reg *methods,
   lua_pop(L, 1);
 }
 
-/* ---- clock and counts ------------------------------------------------------ */
+/* ---- clock and counts ------------------------------------------------------
+ */
 
 static int l_now(lua_State *L) {
   lua_pushnumber(L, (lua_Number)arc_loop_now(arc_getloop(L)) / 1000);
@@ -365,10 +370,10 @@ EXPORT int luaopen_arclua_core(lua_State *L);
 #pragma weak arc_open_server
 
 EXPORT int luaopen_arclua_core(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"now", l_now},     {"time", l_time},     {"scale", l_scale},
-      {"skew", l_skew},   {"stats", l_stats},   {"linger", l_linger},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"now", l_now},     {"time", l_time},
+                                       {"scale", l_scale}, {"skew", l_skew},
+                                       {"stats", l_stats}, {"linger", l_linger},
+                                       {NULL, NULL}};
   luaL_checkversion(L);
   new_state(L);
   luaL_newlib(L, functions);
@@ -383,16 +388,24 @@ EXPORT int luaopen_arclua_core(lua_State *L) {
   lua_pushliteral(L, ARCLUA_VERSION);
   lua_setfield(L, -2, "version");
   arc_open_task(L);
+  arc_open_nested(L);
+  arc_open_scope(L);
   arc_open_cond(L);
   arc_open_stream(L);
   arc_open_process(L);
   arc_open_secret(L);
   arc_open_sys(L);
-  if (arc_open_http) arc_open_http(L);
-  if (arc_open_azure) arc_open_azure(L);
-  if (arc_open_relay) arc_open_relay(L);
-  if (arc_open_ssh) arc_open_ssh(L);
-  if (arc_open_crypto) arc_open_crypto(L);
-  if (arc_open_server) arc_open_server(L);
+  if (arc_open_http)
+    arc_open_http(L);
+  if (arc_open_azure)
+    arc_open_azure(L);
+  if (arc_open_relay)
+    arc_open_relay(L);
+  if (arc_open_ssh)
+    arc_open_ssh(L);
+  if (arc_open_crypto)
+    arc_open_crypto(L);
+  if (arc_open_server)
+    arc_open_server(L);
   return 1;
 }

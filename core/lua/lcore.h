@@ -63,7 +63,8 @@ void arc_checkoptions(lua_State *L, int index, const struct arc_opt *opts,
 
 /* Streams as userdata "arclua.stream". push takes s over. */
 void arc_pushstream(lua_State *L, struct arc_stream *s);
-struct arc_stream *arc_checkstream(lua_State *L, int index); /* open, else raises */
+struct arc_stream *arc_checkstream(lua_State *L,
+                                   int index); /* open, else raises */
 /* As check, and the userdata becomes closed: the caller owns the stream. */
 struct arc_stream *arc_takestream(lua_State *L, int index);
 

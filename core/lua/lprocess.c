@@ -247,10 +247,10 @@ static int process_gc(lua_State *L) {
 }
 
 void arc_open_process(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"wait", l_wait},     {"kill", l_kill},     {"pid", l_pid},
-      {"stdin", l_stdin},   {"stdout", l_stdout}, {"stderr", l_stderr},
-      {"stream", l_stream}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"wait", l_wait},     {"kill", l_kill},
+                                     {"pid", l_pid},       {"stdin", l_stdin},
+                                     {"stdout", l_stdout}, {"stderr", l_stderr},
+                                     {"stream", l_stream}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"spawn", l_spawn}, {NULL, NULL}};
   arc_newtype(L, PROCESS, methods, process_gc);
   luaL_newlib(L, functions);

@@ -32,7 +32,7 @@ struct arc_task {
   struct arc_scope *scope; /* innermost */
   struct join_op *joins;
   struct arc_ready ready;
-  lua_State **levels;      /* coroutines that run in each other, co first */
+  lua_State **levels; /* coroutines that run in each other, co first */
   size_t depth, cap;
   enum arc_task_status status;
   int nargs, nres;
@@ -44,8 +44,8 @@ struct arc_task {
 struct arc_state {
   lua_State *L; /* the main thread */
   struct arc_loop *loop;
-  struct arc_task main;     /* the main thread's scopes and wait */
-  struct arc_task *current; /* NULL = no task runs */
+  struct arc_task main;        /* the main thread's scopes and wait */
+  struct arc_task *current;    /* NULL = no task runs */
   lua_State *volatile running; /* innermost coroutine that runs */
   volatile sig_atomic_t interrupted;
   int tasks;
@@ -53,5 +53,19 @@ struct arc_state {
 };
 
 struct arc_state *arc_state_of(lua_State *L);
+
+/* Coroutine co begins to run in the task (false: no memory), is entered, and
+ * is left for outer (NULL: the task waits or has ended). */
+bool arc_level_push(struct arc_task *task, lua_State *co);
+void arc_level_enter(struct arc_state *state, lua_State *co);
+void arc_level_leave(struct arc_state *state, lua_State *co, lua_State *outer);
+
+/* The error with which a wait of task ends now, or NULL. */
+struct arc_err *arc_task_refusal(const struct arc_task *task);
+/* Ends its pending wait when it must not go on. */
+void arc_task_recheck(struct arc_task *task);
+
+void arc_open_nested(lua_State *L);
+void arc_open_scope(lua_State *L);
 
 #endif

@@ -82,7 +82,8 @@ void arc_pushstream(lua_State *L, struct arc_stream *s) {
   ((struct lstream *)lua_touserdata(L, -1))->s = s;
 }
 
-/* ---- read and write -------------------------------------------------------- */
+/* ---- read and write --------------------------------------------------------
+ */
 
 static void io_detach(struct arc_op *op) {
   struct io_op *io = (struct io_op *)op;
@@ -105,11 +106,14 @@ static void io_destroy(struct arc_op *op) {
   free(op);
 }
 
+/* A failing stream wakes its waiter again: it is withdrawn here. */
 static void settle(struct io_op *io, struct arc_stream *s, bool well) {
   if (io->owner->reader == io) {
     io->owner->reader = NULL;
+    arc_stream_want_read(s, NULL, NULL);
   } else {
     io->owner->writer = NULL;
+    arc_stream_want_write(s, NULL, NULL);
   }
   io->owner = NULL;
   arc_op_finish(&io->op, well ? NULL : arc_err_ref(s->err));
@@ -168,10 +172,9 @@ static int write_done(lua_State *L, struct arc_op *op) {
 
 static struct io_op *new_io(struct lstream *self, bool reading) {
   static const struct arc_op_class read_cls = {"read", io_detach, io_destroy};
-  static const struct arc_op_class write_cls = {"write", io_detach,
-                                                io_destroy};
-  struct io_op *io = arc_op_new(
-      self->s->loop, reading ? &read_cls : &write_cls, sizeof *io, ARC_FOREVER);
+  static const struct arc_op_class write_cls = {"write", io_detach, io_destroy};
+  struct io_op *io = arc_op_new(self->s->loop, reading ? &read_cls : &write_cls,
+                                sizeof *io, ARC_FOREVER);
   if (io) {
     io->owner = self;
     *(reading ? &self->reader : &self->writer) = io;
@@ -263,7 +266,8 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- making streams --------------------------------------------------------- */
+/* ---- making streams ---------------------------------------------------------
+ */
 
 static int l_pair(lua_State *L) {
   struct arc_stream *pair[2];
@@ -372,10 +376,8 @@ void arc_open_stream(lua_State *L) {
       {"accept", l_accept}, {"port", l_port}, {NULL, NULL}};
   static const luaL_Reg tcp[] = {
       {"connect", l_connect}, {"listen", l_listen}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"pair", l_pair},
-                                       {"stdio", l_stdio},
-                                       {"splice", l_splice},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"pair", l_pair}, {"stdio", l_stdio}, {"splice", l_splice}, {NULL, NULL}};
   arc_newtype(L, STREAM, methods, stream_gc);
   luaL_newmetatable(L, STREAM);
   lua_pushcfunction(L, l_tostring);

@@ -20,8 +20,7 @@
 #define DIRECTORY "arclua.directory"
 
 /* true, or nil and the error of errno `error`. */
-static int result(lua_State *L, int error, const char *what,
-                  const char *path) {
+static int result(lua_State *L, int error, const char *what, const char *path) {
   if (error) {
     return arc_pushfailnew(L, arc_err_errno(error, "%s %s", what, path));
   }
@@ -104,8 +103,8 @@ static int l_write_file(lua_State *L) {
   size_t n;
   const char *path = luaL_checkstring(L, 1);
   const char *data = luaL_checklstring(L, 2, &n);
-  return result(L, arc_write_file(path, data, n, opt_mode(L, 3, 0600)),
-                "write", path);
+  return result(L, arc_write_file(path, data, n, opt_mode(L, 3, 0600)), "write",
+                path);
 }
 
 static int l_append_file(lua_State *L) {
@@ -118,7 +117,7 @@ static int l_append_file(lua_State *L) {
 
 static int l_read_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  lua_Integer max = luaL_optinteger(L, 2, 64 * 1024 * 1024);
+  lua_Integer max = luaL_optinteger(L, 2, 64LL * 1024 * 1024);
   luaL_argcheck(L, max >= 0, 2, "a size expected");
   struct arc_buf text = {0};
   int error = arc_read_file(path, (size_t)max, &text);
@@ -266,18 +265,28 @@ static int l_cpu(lua_State *L) {
 }
 
 void arc_open_sys(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"getuid", l_getuid},         {"pid", l_pid},
-      {"user", l_user},             {"home", l_home},
-      {"isatty", l_isatty},         {"winsize", l_winsize},
-      {"mkdir", l_mkdir},           {"mkdtemp", l_mkdtemp},
-      {"write_file", l_write_file}, {"append_file", l_append_file},
-      {"read_file", l_read_file},   {"remove", l_remove},
-      {"stat", l_stat},             {"list", l_list},
-      {"chmod", l_chmod},           {"chown", l_chown},
-      {"utc", l_utc},               {"self", l_self},
-      {"rlimit_nofile", l_rlimit},  {"valid_utf8", l_valid_utf8},
-      {"cpu", l_cpu},               {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"getuid", l_getuid},
+                                       {"pid", l_pid},
+                                       {"user", l_user},
+                                       {"home", l_home},
+                                       {"isatty", l_isatty},
+                                       {"winsize", l_winsize},
+                                       {"mkdir", l_mkdir},
+                                       {"mkdtemp", l_mkdtemp},
+                                       {"write_file", l_write_file},
+                                       {"append_file", l_append_file},
+                                       {"read_file", l_read_file},
+                                       {"remove", l_remove},
+                                       {"stat", l_stat},
+                                       {"list", l_list},
+                                       {"chmod", l_chmod},
+                                       {"chown", l_chown},
+                                       {"utc", l_utc},
+                                       {"self", l_self},
+                                       {"rlimit_nofile", l_rlimit},
+                                       {"valid_utf8", l_valid_utf8},
+                                       {"cpu", l_cpu},
+                                       {NULL, NULL}};
   arc_newtype(L, DIRECTORY, NULL, directory_gc);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "sys");

@@ -2,7 +2,6 @@
 /* Tasks and the one place where Lua waits (style rules 25-32). */
 #include "lua/ltask.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,7 @@
 #define TASK "arclua.task"
 #define OP "arclua.op"
 
-enum { REFUSALS_MAX = 1000, INTERRUPT_GRACE = 1000000 };
+enum { REFUSALS_MAX = 1000 };
 
 /* Someone who waits for the end of a task. */
 struct join_op {
@@ -23,85 +22,6 @@ struct join_op {
 
 static struct arc_task *check_task(lua_State *L, int index) {
   return luaL_checkudata(L, index, TASK);
-}
-
-/* ---- which coroutine runs ---------------------------------------------- */
-
-static void stop_hook(lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  lua_sethook(L, NULL, 0, 0);
-  struct arc_state *state = arc_state_of(L);
-  state->interrupted = 0;
-  struct arc_err *err = arc_err_new(ARC_E_CANCELLED, "interrupted");
-  arc_pusherror(L, err);
-  arc_err_unref(err);
-  lua_error(L);
-}
-
-static void enter(struct arc_state *state, lua_State *co) {
-  state->running = co;
-  if (state->interrupted) {
-    lua_sethook(co, stop_hook, LUA_MASKCOUNT, INTERRUPT_GRACE);
-  }
-}
-
-static void leave(struct arc_state *state, lua_State *co, lua_State *outer) {
-  if (lua_gethook(co) == stop_hook) {
-    lua_sethook(co, NULL, 0, 0);
-  }
-  state->running = outer;
-  if (!outer) {
-    state->interrupted = 0; // it waits: the cancel reaches it there
-  } else if (state->interrupted) {
-    enter(state, outer);
-  }
-}
-
-void arc_interrupt(struct arc_state *state) {
-  lua_State *running = state->running;
-  state->interrupted = 1;
-  if (running) {
-    lua_sethook(running, stop_hook, LUA_MASKCOUNT, INTERRUPT_GRACE);
-  }
-}
-
-static bool push_level(struct arc_task *task, lua_State *co) {
-  if (task->depth == task->cap) {
-    size_t cap = task->cap ? task->cap * 2 : 4;
-    lua_State **levels = realloc(task->levels, cap * sizeof *levels);
-    if (!levels) {
-      return false;
-    }
-    task->levels = levels;
-    task->cap = cap;
-  }
-  task->levels[task->depth++] = co;
-  return true;
-}
-
-/* ---- why a wait is refused --------------------------------------------- */
-
-/* The error with which a wait ends now, or NULL. */
-static struct arc_err *refusal(const struct arc_task *task) {
-  for (const struct arc_scope *s = task->scope; s; s = s->outer) {
-    if (s->shield && !s->expired) {
-      return NULL;
-    }
-    if (!s->shield && s->expired) {
-      return arc_err_new(ARC_E_TIMEOUT, "timed out");
-    }
-  }
-  return task->cancelled ? arc_err_new(ARC_E_CANCELLED, "cancelled") : NULL;
-}
-
-/* Ends the pending wait when it must not go on. */
-static void recheck(struct arc_task *task) {
-  if (task->op && !task->op->done) {
-    struct arc_err *err = refusal(task);
-    if (err) {
-      arc_op_cancel(task->op, err);
-    }
-  }
 }
 
 /* ---- resuming ----------------------------------------------------------- */
@@ -197,10 +117,10 @@ static void arc_resume(void *arg) {
   state->current = task;
   task->depth = 0;
   int status = LUA_ERRMEM;
-  if (push_level(task, task->co)) {
-    enter(state, task->co);
+  if (arc_level_push(task, task->co)) {
+    arc_level_enter(state, task->co);
     status = lua_resume(task->co, state->L, nargs, &nres);
-    leave(state, task->co, NULL);
+    arc_level_leave(state, task->co, NULL);
   } else {
     lua_pushliteral(task->co, "out of memory");
   }
@@ -308,7 +228,7 @@ int arc_await(lua_State *L, struct arc_op *op, arc_finish *finish) {
   }
   park(L, op);
   struct arc_task *task = state->current ? state->current : &state->main;
-  struct arc_err *err = refusal(task);
+  struct arc_err *err = arc_task_refusal(task);
   if (err) {
     arc_op_cancel(op, err);
     if (op->done && ++task->refused > REFUSALS_MAX) {
@@ -335,198 +255,8 @@ int arc_await(lua_State *L, struct arc_op *op, arc_finish *finish) {
   return await_k(L, LUA_OK, (lua_KContext)finish);
 }
 
-/* ---- nested coroutines --------------------------------------------------- */
-
-/* Resumes co, which is a level of the running task while it runs. A wait
- * inside yields further out. Returns the results pushed on L, or -1 with the
- * error on top; -2 when L has to yield. */
-static int run_nested(lua_State *L, lua_State *co, int nargs) {
-  struct arc_state *state = arc_state_of(L);
-  struct arc_task *task = state->current;
-  lua_State *outer = state->running;
-  int nres = 0;
-  if (task && !push_level(task, co)) {
-    lua_pushliteral(L, "out of memory");
-    return -1;
-  }
-  enter(state, co);
-  int status = lua_resume(co, L, nargs, &nres);
-  leave(state, co, outer);
-  if (task) {
-    task->depth--;
-  }
-  if (status == LUA_YIELD && task && task->op) {
-    lua_pop(co, nres);
-    return -2;
-  }
-  if (status != LUA_OK && status != LUA_YIELD) {
-    lua_xmove(co, L, 1);
-    return -1;
-  }
-  if (!lua_checkstack(L, nres + 1)) {
-    lua_pop(co, nres);
-    lua_pushliteral(L, "too many results to resume");
-    return -1;
-  }
-  lua_xmove(co, L, nres);
-  return nres;
-}
-
-/* Moves the arguments from index `first` on to co; checks its state. */
-static const char *hand_over(lua_State *L, lua_State *co, int first) {
-  int nargs = lua_gettop(L) - first + 1;
-  lua_Debug ar;
-  if (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)) {
-    return "cannot resume non-suspended coroutine";
-  }
-  if (lua_status(co) > LUA_YIELD ||
-      (lua_status(co) == LUA_OK && lua_gettop(co) == 0)) {
-    return "cannot resume dead coroutine";
-  }
-  if (!lua_checkstack(co, nargs)) {
-    return "too many arguments to resume";
-  }
-  lua_xmove(L, co, nargs);
-  return NULL;
-}
-
-static int resume_results(lua_State *L, int n) {
-  if (n < 0) {
-    lua_pushboolean(L, 0);
-    lua_insert(L, -2);
-    return 2;
-  }
-  lua_pushboolean(L, 1);
-  lua_insert(L, -(n + 1));
-  return n + 1;
-}
-
-static int resume_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  int n = run_nested(L, lua_tothread(L, 1), 0);
-  if (n == -2) {
-    return lua_yieldk(L, 0, 0, resume_k);
-  }
-  return resume_results(L, n);
-}
-
-static int l_resume(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTHREAD);
-  lua_State *co = lua_tothread(L, 1);
-  int nargs = lua_gettop(L) - 1;
-  const char *why = hand_over(L, co, 2);
-  if (why) {
-    lua_pushboolean(L, 0);
-    lua_pushstring(L, why);
-    return 2;
-  }
-  int n = run_nested(L, co, nargs);
-  if (n == -2) {
-    return lua_yieldk(L, 0, 0, resume_k);
-  }
-  return resume_results(L, n);
-}
-
-static int wrap_results(lua_State *L, int n) {
-  if (n >= 0) {
-    return n;
-  }
-  if (lua_type(L, -1) == LUA_TSTRING) { // say where, as Lua's own wrap does
-    luaL_where(L, 1);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
-}
-
-static int wrap_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  int n = run_nested(L, lua_tothread(L, lua_upvalueindex(1)), 0);
-  if (n == -2) {
-    return lua_yieldk(L, 0, 0, wrap_k);
-  }
-  return wrap_results(L, n);
-}
-
-static int wrapped(lua_State *L) {
-  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-  int nargs = lua_gettop(L);
-  const char *why = hand_over(L, co, 1);
-  if (why) {
-    return luaL_error(L, "%s", why);
-  }
-  int n = run_nested(L, co, nargs);
-  if (n == -2) {
-    return lua_yieldk(L, 0, 0, wrap_k);
-  }
-  return wrap_results(L, n);
-}
-
-static int l_wrap(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_State *co = lua_newthread(L);
-  lua_pushvalue(L, 1);
-  lua_xmove(L, co, 1);
-  lua_pushcclosure(L, wrapped, 1);
-  return 1;
-}
-
-/* ---- scopes: timeout and shield ------------------------------------------ */
-
-static void expire(void *arg) {
-  struct arc_scope *scope = arg;
-  scope->expired = true;
-  recheck(scope->task);
-}
-
-static int scope_gc(lua_State *L) {
-  struct arc_scope *scope = luaL_checkudata(L, 1, ARC_SCOPE);
-  if (scope->task) {
-    arc_timer_stop(scope->task->state->loop, &scope->timer);
-    struct arc_scope **at = &scope->task->scope;
-    while (*at && *at != scope) {
-      at = &(*at)->outer;
-    }
-    if (*at) {
-      *at = scope->outer;
-    }
-    scope->task = NULL;
-  }
-  return 0;
-}
-
-static int scoped_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  return lua_gettop(L) - 1; // the scope below is closed on return
-}
-
-/* (seconds, fn, ...): runs fn inside a scope that is left on every path. */
-static int run_scoped(lua_State *L, bool shield) {
-  struct arc_state *state = arc_state_of(L);
-  lua_Number seconds = luaL_checknumber(L, 1);
-  luaL_checkany(L, 2);
-  struct arc_scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
-  memset(scope, 0, sizeof *scope);
-  luaL_setmetatable(L, ARC_SCOPE);
-  lua_replace(L, 1); // scope, fn, args
-  scope->shield = shield;
-  scope->task = state->current ? state->current : &state->main;
-  scope->outer = scope->task->scope;
-  scope->task->scope = scope;
-  int64_t due = arc_loop_deadline(state->loop, seconds);
-  arc_timer_start(state->loop, &scope->timer, due, expire, scope);
-  lua_toclose(L, 1);
-  lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, scoped_k);
-  return scoped_k(L, LUA_OK, 0);
-}
-
-static int l_timeout(lua_State *L) { return run_scoped(L, false); }
-static int l_shield(lua_State *L) { return run_scoped(L, true); }
-
-/* ---- tasks ---------------------------------------------------------------- */
+/* ---- tasks ----------------------------------------------------------------
+ */
 
 int arc_spawn(lua_State *L, int nargs) {
   struct arc_state *state = arc_state_of(L);
@@ -618,7 +348,7 @@ void arc_cancel_task(lua_State *L, int index) {
   struct arc_task *task = check_task(L, index);
   if (task->status == TASK_RUNNING) {
     task->cancelled = true;
-    recheck(task);
+    arc_task_recheck(task);
   }
 }
 
@@ -635,11 +365,12 @@ static int l_task_status(lua_State *L) {
 
 static int task_gc(lua_State *L) {
   struct arc_task *task = check_task(L, 1);
-  if (task->state && task->status == TASK_RUNNING) {
-    arc_ready_cancel(task->state->loop, &task->ready);
+  struct arc_loop *loop = task->state ? task->state->loop : NULL;
+  if (loop && task->status == TASK_RUNNING) {
+    arc_ready_cancel(loop, &task->ready);
   }
-  for (struct arc_scope *s = task->scope; s; s = s->outer) {
-    arc_timer_stop(task->state->loop, &s->timer);
+  for (struct arc_scope *s = task->scope; loop && s; s = s->outer) {
+    arc_timer_stop(loop, &s->timer);
     s->task = NULL; // the scopes are collected with the coroutine
   }
   task->scope = NULL;
@@ -684,8 +415,8 @@ static int l_sleep(lua_State *L) {
   struct arc_loop *loop = arc_getloop(L);
   lua_Number seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0, 1, "seconds must not be negative");
-  int64_t due = arc_loop_now(loop) + (int64_t)(seconds < 1e9 ? seconds * 1000
-                                                             : 1e12);
+  int64_t due =
+      arc_loop_now(loop) + (int64_t)(seconds < 1e9 ? seconds * 1000 : 1e12);
   return arc_await(L, arc_op_sleep(loop, due), slept);
 }
 
@@ -733,9 +464,8 @@ void arc_open_task(lua_State *L) {
                                      {"status", l_task_status},
                                      {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"spawn", l_spawn},     {"sleep", l_sleep},   {"timeout", l_timeout},
-      {"shield", l_shield},   {"current", l_current},
-      {"resume", l_resume},   {"wrap", l_wrap},     {"on_error", l_on_error},
+      {"spawn", l_spawn},         {"sleep", l_sleep},
+      {"current", l_current},     {"on_error", l_on_error},
       {"kill_tasks", l_shutdown}, {NULL, NULL}};
   luaL_newmetatable(L, TASK);
   lua_pushcfunction(L, task_gc);
@@ -743,7 +473,6 @@ void arc_open_task(lua_State *L) {
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  arc_newtype(L, ARC_SCOPE, NULL, scope_gc);
   arc_newtype(L, OP, NULL, op_gc);
   luaL_setfuncs(L, functions, 0);
 }

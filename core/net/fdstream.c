@@ -18,18 +18,18 @@ enum { BLOCKING_WRITE_MAX = 512 }; /* fits once poll says writable */
 struct side {
   uv_poll_t poll;
   int fd;
-  int events;   /* what the poll is armed for */
-  bool polled;  /* the poll handle exists: else always ready (a file) */
+  int events;  /* what the poll is armed for */
+  bool polled; /* the poll handle exists: else always ready (a file) */
   bool socket;
-  bool shared;  /* not ours alone: blocking flags stay, no close */
+  bool shared; /* not ours alone: blocking flags stay, no close */
 };
 
 struct fdstream {
   struct arc_stream base;
   struct side in, out;
-  bool two;      /* out is a descriptor of its own */
-  bool shut;     /* no more writes */
-  int closing;   /* poll handles that still close */
+  bool two;    /* out is a descriptor of its own */
+  bool shut;   /* no more writes */
+  int closing; /* poll handles that still close */
 };
 
 static struct fdstream *self(struct arc_stream *s) {
@@ -145,8 +145,10 @@ static ssize_t fd_write(struct arc_stream *s, const void *from, size_t n) {
     return ARC_FAILED;
   }
   if (f->shut) {
-    return arc_stream_fail(s, arc_err_new(ARC_E_CLOSED, "write to %s after "
-                                          "its shutdown", s->name));
+    return arc_stream_fail(s, arc_err_new(ARC_E_CLOSED,
+                                          "write to %s after "
+                                          "its shutdown",
+                                          s->name));
   }
   do {
     sent = side_write(out_side(f), from, n);
@@ -330,8 +332,7 @@ struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd) {
 
 int arc_fdstream_pair(struct arc_loop *loop, struct arc_stream *pair[2]) {
   int fds[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                 fds)) {
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds)) {
     return -errno;
   }
   pair[0] = arc_fdstream_new(loop, fds[0], -1, "pair");

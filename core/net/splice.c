@@ -37,9 +37,8 @@ static void end(struct splice *all, struct arc_err *err) {
 }
 
 static void fail(struct splice *all, struct arc_stream *at) {
-  struct arc_err *err =
-      at->err ? arc_err_ref(at->err)
-              : arc_err_new(ARC_E_IO, "%s failed", at->name);
+  struct arc_err *err = at->err ? arc_err_ref(at->err)
+                                : arc_err_new(ARC_E_IO, "%s failed", at->name);
   end(all, err);
   arc_op_finish(&all->op, err);
 }

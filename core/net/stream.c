@@ -52,8 +52,7 @@ ssize_t arc_stream_write(struct arc_stream *s, const void *from, size_t n) {
   return s->cls->write(s, from, n);
 }
 
-void arc_stream_want_read(struct arc_stream *s, void (*fn)(void *),
-                          void *arg) {
+void arc_stream_want_read(struct arc_stream *s, void (*fn)(void *), void *arg) {
   arc_ready_cancel(s->loop, &s->on_read);
   s->on_read.fn = fn;
   s->on_read.arg = arg;

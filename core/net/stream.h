@@ -44,7 +44,8 @@ struct arc_stream {
   char name[64];                      /* for messages */
 };
 
-/* For classes. init counts the stream alive; fini cancels waiters, drops err. */
+/* For classes. init counts the stream alive; fini cancels waiters, drops err.
+ */
 void arc_stream_init(struct arc_stream *s, struct arc_loop *loop,
                      const struct arc_stream_class *cls, const char *name);
 void arc_stream_fini(struct arc_stream *s);

@@ -131,8 +131,8 @@ static void try_next(struct connecting *work) {
   while (work->next) {
     struct addrinfo *at = work->next;
     work->next = at->ai_next;
-    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                    0);
+    int fd =
+        socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
       work->error = errno;
       continue;
@@ -208,8 +208,8 @@ struct arc_op *arc_tcp_connect(struct arc_loop *loop, const char *host,
   work->request.data = work;
   op->work = work;
   work->resolving = true;
-  int status = uv_getaddrinfo(arc_loop_uv(loop), &work->request, resolved,
-                              host, service, &hints);
+  int status = uv_getaddrinfo(arc_loop_uv(loop), &work->request, resolved, host,
+                              service, &hints);
   if (status) {
     work->resolving = false;
     finish(work, arc_err_errno(status, "resolve %s", host));
@@ -218,7 +218,7 @@ struct arc_op *arc_tcp_connect(struct arc_loop *loop, const char *host,
 }
 
 static bool give(struct arc_listener *listener) {
-  struct sockaddr_storage from;
+  struct sockaddr_storage from = {0};
   socklen_t size = sizeof from;
   int fd = accept4(listener->fd, (struct sockaddr *)&from, &size,
                    SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -329,7 +329,7 @@ struct arc_listener *arc_tcp_listen(struct arc_loop *loop, const char *address,
     *err = arc_err_errno(error, "listen on %s:%d", address, port);
     return NULL;
   }
-  struct sockaddr_storage bound;
+  struct sockaddr_storage bound = {0};
   socklen_t size = sizeof bound;
   getsockname(listener->fd, (struct sockaddr *)&bound, &size);
   listener->port = ntohs(bound.ss_family == AF_INET6

@@ -14,10 +14,10 @@
 enum { ERR_TEXT_MAX = 6000 };
 
 static const char *const code_names[ARC_E_COUNT] = {
-    "unknown",  "timeout",   "cancelled",   "closed",   "refused", "dns",
-    "tls",      "auth",      "denied",      "notfound", "conflict",
-    "throttled", "unavailable", "protocol", "limit",    "hostkey", "config",
-    "io",       "nomem"};
+    "unknown",  "timeout",   "cancelled",   "closed",   "refused",
+    "dns",      "tls",       "auth",        "denied",   "notfound",
+    "conflict", "throttled", "unavailable", "protocol", "limit",
+    "hostkey",  "config",    "io",          "nomem"};
 
 /* Handed out when there is no memory for a better one; refs 0 marks it. */
 static struct arc_err *out_of_memory(void) {
@@ -137,8 +137,8 @@ struct arc_err *arc_err_errno(int status, const char *format, ...) {
   va_start(args, format);
   vsnprintf(what, sizeof what, format, args);
   va_end(args);
-  struct arc_err *err = arc_err_new(code_of_errno(number), "%s: %s", what,
-                                    strerror(number));
+  struct arc_err *err =
+      arc_err_new(code_of_errno(number), "%s: %s", what, strerror(number));
   err->status = number;
   return err;
 }

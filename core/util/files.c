@@ -87,10 +87,9 @@ int arc_write_file(const char *path, const void *data, size_t n, mode_t mode) {
   return error;
 }
 
-int arc_append_file(const char *path, const void *data, size_t n,
-                    mode_t mode) {
-  int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-                mode);
+int arc_append_file(const char *path, const void *data, size_t n, mode_t mode) {
+  int fd =
+      open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
   if (fd < 0) {
     return errno;
   }

@@ -3,16 +3,25 @@
 
 #include <stdint.h>
 
+/* Length that the first byte announces, 0 for a byte that cannot be first. */
+static size_t announced(unsigned char c) {
+  if (c < 0x80) {
+    return 1;
+  }
+  if (c < 0xc2 || c > 0xf4) {
+    return 0;
+  }
+  return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
 /* Length of the well-formed sequence at `at`, 0 when there is none. */
 static size_t sequence(const unsigned char *at, size_t left) {
   static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-  unsigned char c = at[0];
-  size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3
-             : c < 0xf5 ? 4 : 0;
-  if (n <= 1 || n > left) {
-    return n == 1 ? 1 : 0;
+  size_t n = announced(at[0]);
+  if (n > left) {
+    return 0;
   }
-  uint32_t code = c & (0xffu >> (n + 1));
+  uint32_t code = n > 1 ? at[0] & (0xffu >> (n + 1)) : at[0];
   for (size_t i = 1; i < n; i++) {
     if ((at[i] & 0xc0) != 0x80) {
       return 0;

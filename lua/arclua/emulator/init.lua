@@ -66,6 +66,7 @@ local function fill_env(self)
     ARCLUA_CLOUD = self.cloud,
     AZURE_TENANT_ID = s.tenant, AZURE_CLIENT_ID = s.client_id,
     AZURE_CLIENT_SECRET = s.client_secret,
+    AZURE_AUTHORITY_HOST = s.cloud.authority,
     ARCLUA_USER = self.who.user, ARCLUA_IDENTITY = dir .. "/id_ed25519",
     ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_STATE = dir .. "/state",
     NO_PROXY = no_proxy(),
@@ -97,7 +98,7 @@ local function make_dirs(self, as_root)
   return all {
     function()
       local guardian, why = core.server.guardian { dir = dir, mark = self.mark,
-        parent = self.bound }
+        bound = self.bound }
       self.guardian = guardian
       return guardian, why
     end,
