@@ -33,8 +33,8 @@ static int value_of(char c) {
 
 bool arc_base64_encode(struct arc_buf *to, const void *data, size_t n,
                        enum arc_base64 kind) {
-  if (n > SIZE_MAX / 2) {
-    return false;
+  if (n == 0 || n > SIZE_MAX / 2) {
+    return n == 0;
   }
   uint8_t *out = arc_buf_reserve(to, (n + 2) / 3 * 4);
   if (!out) {

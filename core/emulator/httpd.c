@@ -17,7 +17,7 @@ enum { CHUNK = 16 * 1024 };
 struct httpd_op {
   struct arc_op op;
   struct arc_httpd *h; /* NULL once it has left the connection */
-  struct arc_http_request *request;
+  struct arc_httpd_call *request;
   struct arc_stream *stream;
 };
 
@@ -27,7 +27,7 @@ struct arc_httpd {
   struct arc_buf in; /* read, not parsed */
   struct arc_buf out;
   http_parser parser;
-  struct arc_http_request *request; /* being parsed */
+  struct arc_httpd_call *request; /* being parsed */
   char key[64]; /* the last request's Sec-WebSocket-Key, or empty */
   size_t head_size;
   int status;    /* to answer to a broken request */
@@ -38,7 +38,7 @@ struct arc_httpd {
 
 /* ---- requests ---- */
 
-void arc_http_request_free(struct arc_http_request *request) {
+void arc_httpd_call_free(struct arc_httpd_call *request) {
   if (request) {
     arc_buf_free(&request->target);
     arc_buf_free(&request->headers);
@@ -134,7 +134,7 @@ static struct arc_err *parse(struct arc_httpd *h) {
 }
 
 static bool begin(struct arc_httpd *h) {
-  arc_http_request_free(h->request);
+  arc_httpd_call_free(h->request);
   h->request = calloc(1, sizeof *h->request);
   http_parser_init(&h->parser, HTTP_REQUEST);
   h->parser.data = h;
@@ -171,7 +171,7 @@ static void detach(struct arc_op *op) {
 
 static void destroy(struct arc_op *op) {
   struct httpd_op *mine = (struct httpd_op *)op;
-  arc_http_request_free(mine->request);
+  arc_httpd_call_free(mine->request);
   arc_stream_close(mine->stream);
   free(mine);
 }
@@ -191,7 +191,7 @@ static struct arc_err *no_memory(void) {
 }
 
 /* The header's value, or "". */
-static const char *find(const struct arc_http_request *request,
+static const char *find(const struct arc_httpd_call *request,
                         const char *header) {
   const char *at = (const char *)arc_buf_head(&request->headers);
   for (size_t i = 0; i < request->count; i++) {
@@ -269,9 +269,9 @@ struct arc_op *arc_httpd_request(struct arc_httpd *h, int64_t deadline) {
   return &op->op;
 }
 
-struct arc_http_request *arc_httpd_taken(struct arc_op *op) {
+struct arc_httpd_call *arc_httpd_taken(struct arc_op *op) {
   struct httpd_op *mine = (struct httpd_op *)op;
-  struct arc_http_request *request = mine->request;
+  struct arc_httpd_call *request = mine->request;
   mine->request = NULL;
   return request;
 }
@@ -444,7 +444,7 @@ static struct arc_stream *dissolve(struct arc_httpd *h) {
     finish(h, arc_err_new(ARC_E_CLOSED, "the connection was closed"));
   }
   struct arc_stream *stream = h->stream;
-  arc_http_request_free(h->request);
+  arc_httpd_call_free(h->request);
   arc_buf_free(&h->in);
   arc_buf_free(&h->out);
   free(h);

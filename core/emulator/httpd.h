@@ -13,7 +13,7 @@ enum { ARC_HTTPD_HEADERS = 32 * 1024, ARC_HTTPD_BODY = 1024 * 1024 };
 /* One HTTP/1.1 connection, the server's side. */
 struct arc_httpd;
 
-struct arc_http_request {
+struct arc_httpd_call {
   const char *method; /* static text */
   struct arc_buf target;
   struct arc_buf headers; /* "Name\0value\0" times `count`, as received */
@@ -37,8 +37,8 @@ const char *arc_httpd_peer(const struct arc_httpd *h);
 struct arc_op *arc_httpd_request(struct arc_httpd *h, int64_t deadline);
 /* The request of a finished op, the caller's from now on; NULL = the
  * connection ended in order (also: after an answer that said so). */
-struct arc_http_request *arc_httpd_taken(struct arc_op *op);
-void arc_http_request_free(struct arc_http_request *request);
+struct arc_httpd_call *arc_httpd_taken(struct arc_op *op);
+void arc_httpd_call_free(struct arc_httpd_call *request);
 
 /* Sends an answer. headers: whole lines, each with its CRLF; Content-Length
  * is added. The caller has checked that none holds a CR or LF of its own. */

@@ -229,6 +229,7 @@ static int l_make_ca(lua_State *L) {
     luaL_argcheck(L, lua_geti(L, 1, i + 1) == LUA_TSTRING, 1,
                   "names are strings");
     names[i] = lua_tostring(L, -1);
+    luaL_argcheck(L, strlen(names[i]) == lua_rawlen(L, -1), 1, "a NUL in it");
   }
   struct arc_ca *made = lua_newuserdatauv(L, sizeof *made, 0);
   memset(made, 0, sizeof *made);

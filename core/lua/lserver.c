@@ -53,8 +53,8 @@ static int l_conn_abort(lua_State *L) {
 }
 
 static int l_request_gc(lua_State *L) {
-  struct arc_http_request **box = luaL_checkudata(L, 1, REQUEST_TYPE);
-  arc_http_request_free(*box);
+  struct arc_httpd_call **box = luaL_checkudata(L, 1, REQUEST_TYPE);
+  arc_httpd_call_free(*box);
   *box = NULL;
   return 0;
 }
@@ -71,7 +71,7 @@ static void push_lower(lua_State *L, const char *text) {
 
 /* Sets headers and names in the table on top; a header that came more than
  * once is joined by ", ". */
-static void push_headers(lua_State *L, const struct arc_http_request *req) {
+static void push_headers(lua_State *L, const struct arc_httpd_call *req) {
   const char *at = (const char *)arc_buf_head(&req->headers);
   lua_createtable(L, 0, (int)req->count); /* t headers */
   lua_createtable(L, 0, (int)req->count); /* t headers names */
@@ -117,7 +117,7 @@ static int finish_request(lua_State *L, struct arc_op *op) {
     return arc_pushfail(L, op->err);
   }
   void **box = arc_newbox(L, REQUEST_TYPE);
-  struct arc_http_request *req = arc_httpd_taken(op);
+  struct arc_httpd_call *req = arc_httpd_taken(op);
   *box = req;
   if (!req) {
     lua_pushnil(L);
@@ -133,7 +133,7 @@ static int finish_request(lua_State *L, struct arc_op *op) {
   lua_setfield(L, -2, "body");
   lua_pushboolean(L, req->upgrade);
   lua_setfield(L, -2, "upgrade");
-  arc_http_request_free(req);
+  arc_httpd_call_free(req);
   *box = NULL;
   return 1;
 }
@@ -316,19 +316,19 @@ static int l_listen(lua_State *L) {
 static int l_guardian(lua_State *L) {
   struct {
     const char *dir, *mark;
-    bool parent;
+    bool bound;
   } want = {0};
   static const struct arc_opt opts[] = {
       {"dir", ARC_OPT_STRING, 0, true, 0, 0},
       {"mark", ARC_OPT_STRING, sizeof(char *), false, 0, 0},
-      {"parent", ARC_OPT_BOOLEAN, 2 * sizeof(char *), false, 0, 0},
+      {"bound", ARC_OPT_BOOLEAN, 2 * sizeof(char *), false, 0, 0},
       {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
   arc_checkoptions(L, 1, opts, &want);
   luaL_argcheck(L, want.dir[0] == '/' && want.dir[1], 1,
                 "option 'dir': an absolute path");
   struct arc_loop *loop = arc_getloop(L);
   struct arc_guard guard = {want.dir, want.mark,
-                            want.parent ? (int)getppid() : 0};
+                            want.bound ? (int)getppid() : 0};
   int fd = arc_guardian_start(&guard);
   if (fd < 0) {
     return arc_pushfailnew(L, arc_err_errno(fd, "start the guardian"));
