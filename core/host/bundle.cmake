@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Writes OUT, a C file that holds each of FILES (below ROOT) as a byte array
-# and the table arc_bundle of { module name, bytes, length }.
+# and the table arc_bundle of { module name, bytes, length }. A file of
+# elsewhere is a module of its own name.
 set(arrays "")
 set(rows "")
 set(number 0)
 foreach(file IN LISTS FILES)
   file(RELATIVE_PATH name ${ROOT} ${file})
+  if(name MATCHES "^\\.\\./")
+    get_filename_component(name ${file} NAME)
+  endif()
   string(REGEX REPLACE "(/init)?\\.lua$" "" name ${name})
   string(REPLACE "/" "." name ${name})
   file(READ ${file} hex HEX)
