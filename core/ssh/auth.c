@@ -176,7 +176,7 @@ static int agent_result(struct arc_session *s, struct arc_err **err) {
   case SSH_AUTH_PARTIAL:
     return partial(s, err);
   default:
-    if (ssh_is_connected(s->ssh) && ssh_get_fd(s->ssh) >= 0) {
+    if (!arc_session_ended(s)) {
       *err = arc_err_reason("ssh.agent-failed",
                             "the agent %s did not sign for user %s of %s",
                             auth->agent, s->user, s->alias);
@@ -220,6 +220,10 @@ int arc_auth_step(struct arc_session *s, struct arc_err **err) {
   int rc = try_files(s, err);
   if (rc == ARC_AUTH_FAILED && !*err) {
     rc = try_agent(s, err);
+  }
+  bool away = s->auth.job && arc_agent_away(s->auth.job);
+  if (rc == ARC_AUTH_AGAIN && !away && arc_session_ended(s)) {
+    rc = broken(s, err); // libssh would wait for ever
   }
   return rc;
 }

@@ -215,8 +215,7 @@ static bool get_going(struct arc_exec *x) {
       return true;
     }
     if (rc != SSH_OK) {
-      if (ssh_get_fd(x->session->ssh) < 0 || !ssh_is_connected(
-                                                 x->session->ssh)) {
+      if (arc_session_ended(x->session)) {
         arc_session_wake(x->session); // it will find out and say so
         return true;
       }

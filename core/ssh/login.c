@@ -136,15 +136,15 @@ static void configure(struct arc_session *s,
 
 static void fail_connect(struct arc_session *s) {
   const char *text = arc_session_text(s);
+  bool cut = s->pump.ended && strstr(text, "Socket error");
   struct arc_err *err;
   if (strstr(text, "kex error") || strstr(text, "no match for method")) {
     err = arc_session_error(s, "ssh.kex", "%s", text);
-  } else if (s->pump.ended && s->phase == ARC_SSH_BANNER &&
-             s->pump.received) {
+  } else if (cut && s->phase == ARC_SSH_BANNER && s->pump.received) {
     err = arc_session_error(s, "ssh.protocol",
                             "what answered closed the connection and had not "
                             "spoken SSH");
-  } else if (s->pump.ended) {
+  } else if (cut) {
     err = arc_session_error(s, "ssh.closed",
                             "the server closed the connection during login");
   } else if (strstr(text, "DISCONNECT")) {

@@ -64,6 +64,8 @@ void arc_session_leave(struct arc_session *session,
                        struct arc_member *member);
 /* libssh has bytes that wait for the connection: write no more now. */
 bool arc_session_congested(const struct arc_session *session);
+/* libssh has given the connection up. */
+bool arc_session_ended(const struct arc_session *session);
 /* An error of this reason; the stream's own end is its cause and is said. */
 struct arc_err *arc_session_error(struct arc_session *session,
                                   const char *reason, const char *format, ...)

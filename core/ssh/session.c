@@ -182,9 +182,13 @@ static void step_members(struct arc_session *s) {
   }
 }
 
+bool arc_session_ended(const struct arc_session *s) {
+  return ssh_get_fd(s->ssh) < 0 || !ssh_is_connected(s->ssh) ||
+         ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR);
+}
+
 static void check_alive(struct arc_session *s) {
-  if (ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR) ||
-      ssh_get_fd(s->ssh) < 0) {
+  if (arc_session_ended(s)) {
     arc_session_die(
         s, arc_session_error(s, "ssh.closed", "the connection ended (%s)",
                              arc_session_text(s)));

@@ -1,0 +1,171 @@
+-- SPDX-License-Identifier: MIT
+-- known_hosts: what is trusted, what is noted down, what is refused.
+local core = require "arclua.core"
+local harness = require "harness"
+local sshlab = require "sshlab"
+
+local sys, both = core.sys, harness.both
+
+describe("ssh host key", function()
+  local lab, host_line
+
+  before_each(function()
+    lab = sshlab.new()
+    host_line = sys.read_file(lab:path "host.pub"):match("^(%S+ %S+)")
+  end)
+  after_each(function() lab:close() end)
+
+  local function known(...)
+    assert(sys.write_file(lab:path "known", table.concat({ ... }, "\n") .. "\n"))
+  end
+
+  local function login(changes)
+    local session, sshd = lab:connect(changes)
+    if session then
+      session:close()
+      sshd:close()
+      return "in"
+    end
+    return sshd.reason, sshd
+  end
+
+  local function other_key()
+    os.remove(lab:path "other")
+    os.remove(lab:path "other.pub")
+    return assert(core.ssh.keygen(lab:path "other")):match("^(%S+ %S+)")
+  end
+
+  both("that is new is noted down once", function()
+    os.remove(lab:path "known")
+    assert.equal("in", login())
+    assert.equal("in", login())
+    assert.equal("lab.arc " .. host_line .. "\n", sys.read_file(lab:path "known"))
+    assert.equal(384, sys.stat(lab:path "known").mode & 511)
+  end)
+
+  both("is noted in a directory that is made for it", function()
+    local path = lab:path "new/known"
+    sys.remove(lab:path "new")
+    assert.equal("in", login { known_hosts = { path } })
+    assert.equal(448, sys.stat(lab:path "new").mode & 511)
+    assert.matches("^lab%.arc ", sys.read_file(path))
+  end)
+
+  both("goes on a line of its own", function()
+    assert(sys.write_file(lab:path "known", "other.arc " .. other_key()))
+    assert.equal("in", login())
+    assert.matches("\nlab%.arc [^\n]+\n$", sys.read_file(lab:path "known"))
+  end)
+
+  both("that is known passes every policy, in any file", function()
+    known("x.arc " .. other_key(), "lab.arc,b.arc " .. host_line .. " comment")
+    for _, policy in ipairs { "accept-new", "yes", "no" } do
+      assert.equal("in", login { host_key_policy = policy })
+      assert.equal("in", login { host_key_policy = policy,
+        known_hosts = { lab:path "none", lab:path "known" } })
+    end
+    assert.is_nil(sys.stat(lab:path "none"))
+  end)
+
+  both("that is unknown does not pass `yes`", function()
+    known("x.arc " .. host_line)
+    local reason, err = login { host_key_policy = "yes" }
+    assert.equal("ssh.hostkey-unknown", reason)
+    assert.equal("hostkey", err.phase)
+    assert.matches("SHA256:", err.message)
+    assert.equal("x.arc " .. host_line .. "\n", sys.read_file(lab:path "known"))
+  end)
+
+  both("that has changed is refused, but by `no`", function()
+    local other = other_key()
+    known("# comment", "lab.arc " .. other)
+    for _, policy in ipairs { "accept-new", "yes" } do
+      local reason, err = login { host_key_policy = policy }
+      assert.equal("ssh.hostkey-changed", reason)
+      assert.equal("hostkey", err.code)
+      local _, prints = err.message:gsub("SHA256:[%w+/]+", "")
+      assert.equal(2, prints)
+      assert.truthy(err.message:find(lab:path "known" .. ":2", 1, true))
+      assert.truthy(err.message:find(
+        ("ssh-keygen -R 'lab.arc' -f '%s'"):format(lab:path "known"), 1, true))
+    end
+    assert.equal("in", login { host_key_policy = "no" })
+  end)
+
+  both("of another type than the known ones counts as changed", function()
+    known("lab.arc ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABB")
+    assert.equal("ssh.hostkey-changed", (login()))
+  end)
+
+  both("of the known type is asked for", function()
+    local p <close> = assert(core.process.spawn { args = { "ssh-keygen", "-q", "-t", "rsa", "-N",
+      "", "-f", lab:path "rsa" }, env = { LD_PRELOAD = false }, stdout = "null", stdin = "null" })
+    p:wait()
+    known("lab.arc " .. sys.read_file(lab:path "rsa.pub"):match("^(%S+ %S+)"))
+    local session, sshd = lab:connect(nil, { "HostKey=" .. lab:path "rsa" })
+    assert(session, tostring(sshd))
+    session:close()
+    sshd:close()
+    os.remove(lab:path "rsa")
+    os.remove(lab:path "rsa.pub")
+  end)
+
+  both("that is revoked is refused by every policy", function()
+    known("lab.arc " .. host_line, "@revoked * " .. host_line)
+    for _, policy in ipairs { "accept-new", "yes", "no" } do
+      assert.equal("ssh.hostkey-revoked", (login { host_key_policy = policy }))
+    end
+  end)
+
+  both("of a hashed name", function()
+    known("lab.arc " .. host_line)
+    local p <close> = assert(core.process.spawn { args = { "ssh-keygen", "-H", "-f",
+      lab:path "known" }, env = { LD_PRELOAD = false }, stdout = "null", stderr = "null" })
+    p:wait()
+    assert.matches("^|1|", sys.read_file(lab:path "known"))
+    assert.equal("in", login { host_key_policy = "yes" })
+    assert.equal("ssh.hostkey-unknown", (login { host_key_policy = "yes", alias = "lab2.arc" }))
+  end)
+
+  for pattern, outcome in pairs {
+    ["*.arc"] = "in", ["l?b.arc"] = "in", ["LAB.ARC"] = "in", ["a,*b.a*"] = "in", ["*"] = "in",
+    ["!lab.arc,*"] = "ssh.hostkey-unknown", ["*,!*.arc"] = "ssh.hostkey-unknown",
+    ["lab.ar"] = "ssh.hostkey-unknown", ["?lab.arc"] = "ssh.hostkey-unknown",
+    ["|1|broken"] = "ssh.hostkey-unknown", ["|1|AAAA|BBBB"] = "ssh.hostkey-unknown",
+    ["|2|x|y"] = "ssh.hostkey-unknown", ["@cert-authority *"] = "ssh.hostkey-unknown",
+  } do
+    both("by the pattern " .. pattern, function()
+      known("", "short", "two words", pattern .. " " .. host_line)
+      assert.equal(outcome, (login { host_key_policy = "yes" }))
+    end)
+  end
+
+  both("the file is read again when it has changed", function()
+    known("lab.arc " .. host_line)
+    assert.equal("in", login { host_key_policy = "yes" })
+    known("lab.arc " .. other_key())
+    assert.equal("ssh.hostkey-changed", (login { host_key_policy = "yes" }))
+  end)
+
+  both("a symbolic link is not written through, the key still counts", function()
+    local link, target = lab:path "link", lab:path "target"
+    os.remove(link)
+    assert(sys.write_file(target, ""))
+    local p <close> = assert(core.process.spawn { args = { "ln", "-s", target, link },
+      env = { LD_PRELOAD = false } })
+    p:wait()
+    assert.equal("in", login { known_hosts = { link } })
+    assert.equal("", sys.read_file(target))
+    assert.equal("in", login { known_hosts = { link } })
+  end)
+
+  both("many hosts", function()
+    local lines, other = {}, other_key()
+    for i = 1, 3000 do
+      lines[i] = ("h%d.arc %s"):format(i, other)
+    end
+    lines[#lines + 1] = "lab.arc " .. host_line
+    known(table.unpack(lines))
+    assert.equal("in", login { host_key_policy = "yes" })
+  end)
+end)

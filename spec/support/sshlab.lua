@@ -1,0 +1,108 @@
+-- SPDX-License-Identifier: MIT
+-- A real sshd for specs: one `sshd -i` on a socket pair a connection.
+local core = require "arclua.core"
+
+local sys = core.sys
+local lab = {}
+lab.__index = lab
+
+local SSHD = "/usr/sbin/sshd"
+local WRAPPER = "/usr/lib/x86_64-linux-gnu/libnss_wrapper.so"
+local NOBODY = 65534
+
+-- A directory with a host key, a user's key and its authorized_keys.
+function lab.new()
+  local self = setmetatable({ dir = assert(sys.mkdtemp("arclua-ssh-")) }, lab)
+  self.user = sys.user()
+  assert(core.ssh.keygen(self:path "host"))
+  self.public = assert(core.ssh.keygen(self:path "id", "spec"))
+  assert(sys.write_file(self:path "authorized", self.public .. "\n", 420))
+  if sys.getuid() == 0 then
+    assert(sys.mkdir("/run/sshd", 493))
+  end
+  return self
+end
+
+-- True where sshd can run as an ordinary user besides us (or we are one).
+function lab.has_ordinary()
+  return sys.getuid() ~= 0 or sys.stat(WRAPPER) ~= nil
+end
+
+-- From now on sshd runs as an ordinary user, and logs that user in.
+function lab:ordinary()
+  if sys.getuid() ~= 0 then
+    return
+  end
+  self.user, self.uid = "somebody", NOBODY
+  assert(sys.write_file(self:path "passwd",
+    ("somebody:x:%d:%d::%s:/bin/sh\n"):format(NOBODY, NOBODY, self.dir), 420))
+  assert(sys.write_file(self:path "group", ("somebody:x:%d:\n"):format(NOBODY), 420))
+  assert(sys.chown(self:path "host", NOBODY, NOBODY))
+  assert(sys.chmod(self.dir, 493))
+end
+
+function lab:path(name)
+  return self.dir .. "/" .. name
+end
+
+-- Starts `sshd -i`; settings are lines of sshd_config ("MaxSessions=1").
+function lab:start(settings)
+  local args = { SSHD, "-i", "-e", "-f", "/dev/null" }
+  local function set(line)
+    args[#args + 1] = "-o"
+    args[#args + 1] = line
+  end
+  for _, line in ipairs(settings or {}) do
+    set(line)
+  end
+  for _, line in ipairs { "UsePAM=no", "StrictModes=no", "LogLevel=QUIET",
+      "HostKey=" .. (self.host or self:path "host"), "AcceptEnv=LAB_*", "SetEnv=HOME=/nonexistent",
+      "AuthorizedKeysFile=" .. self:path "authorized" } do
+    set(line)
+  end
+  local env = { LD_PRELOAD = false }
+  if self.uid then
+    env = { LD_PRELOAD = WRAPPER, NSS_WRAPPER_PASSWD = self:path "passwd",
+      NSS_WRAPPER_GROUP = self:path "group" }
+  end
+  return assert(core.process.spawn { args = args, socket = true, env = env, stderr = "null",
+    uid = self.uid, gid = self.uid })
+end
+
+-- The options of a login that works, with changes.
+function lab:options(changes)
+  local opts = { user = self.user, alias = "lab.arc", known_hosts = { self:path "known" },
+    identities = { self:path "id" }, agent = false }
+  for key, value in pairs(changes or {}) do
+    opts[key] = value
+  end
+  return opts
+end
+
+-- Logs in: session, or nil, err; and the sshd, to be closed.
+function lab:connect(changes, settings)
+  local sshd = self:start(settings)
+  local session, err = core.ssh.connect(sshd:stream(), self:options(changes))
+  if not session then
+    sshd:close()
+    return nil, err
+  end
+  return session, sshd
+end
+
+-- Runs fn(session, sshd), then ends both.
+function lab:with(fn, changes, settings)
+  local session, sshd = assert(self:connect(changes, settings))
+  fn(session, sshd)
+  session:close()
+  while core.stats().lingers > 0 do
+    core.sleep(0.01)
+  end
+  sshd:close()
+end
+
+function lab:close()
+  assert(sys.remove(self.dir))
+end
+
+return lab
