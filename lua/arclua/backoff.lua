@@ -20,6 +20,16 @@ function backoff.delay(opts, n)
   return math.min(opts.cap or 60, opts.base * 2 ^ (n - 1) * (0.8 + random * 0.5))
 end
 
+-- Seconds until the next try, nil when err is final or the server asks for too much.
+local function pause(opts, attempt, err)
+  if not err or not err.retryable or attempt > opts.retries then
+    return nil
+  elseif err.retry_after then
+    return err.retry_after <= (opts.max_wait or 300) and err.retry_after or nil
+  end
+  return backoff.delay(opts, attempt)
+end
+
 --- Calls try(n) until it gives a value, or an error that is not worth another try.
 --- Returns what the last call returned.
 ---@param opts arclua.BackoffOptions
@@ -28,17 +38,11 @@ function backoff.run(opts, try)
   local attempt = 1
   while true do
     local out = table.pack(try(attempt))
-    local err = out[2]
-    if out[1] ~= nil or not err or not err.retryable or attempt > opts.retries then
+    local delay = out[1] == nil and pause(opts, attempt, out[2])
+    if not delay then
       return table.unpack(out, 1, out.n)
-    end
-    local asked = err.retry_after
-    if asked and asked > (opts.max_wait or 300) then
-      return table.unpack(out, 1, out.n)
-    end
-    local delay = asked or backoff.delay(opts, attempt)
-    if opts.before then
-      opts.before(delay, err)
+    elseif opts.before then
+      opts.before(delay, out[2])
     end
     local ok, ended = (opts.sleep or core.sleep)(delay)
     if not ok then

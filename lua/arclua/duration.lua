@@ -17,7 +17,10 @@ end
 function duration.parse(text)
   local plain = tonumber(text)
   if plain and tostring(text):find "^%d*%.?%d*$" then
-    return plain > 0 and plain or refuse(text)
+    if plain > 0 then
+      return plain
+    end
+    return refuse(text)
   end
   text = tostring(text)
   local total, from = 0, 1

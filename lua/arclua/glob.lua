@@ -14,7 +14,8 @@ end
 
 -- "01-03,07" -> { "01", "02", "03", "07" }; nil when it is a plain byte class.
 local function numbers(body)
-  if not body:find "^[%d,-]+$" or not (body:find "%d%d" or body:find ",") then
+  if not body:find "^[%d,-]+$" or not (body:find "," or body:find "%d%d%-"
+      or body:find "%-%d%d") then
     return nil
   end
   local list = {}
@@ -22,10 +23,10 @@ local function numbers(body)
     local first, last = part:match "^(%d+)%-(%d+)$"
     if first then
       local low, high = tonumber(first), tonumber(last)
-      if high < low or high - low > LIMIT then
+      if high < low then
         return nil
       end
-      for n = low, high do
+      for n = low, math.min(high, low + LIMIT) do
         list[#list + 1] = ("%0" .. #first .. "d"):format(n)
       end
     elseif part:find "^%d+$" then

@@ -70,35 +70,50 @@ local function next_step(state, request, err)
   return delay
 end
 
+-- Waits before the next attempt: true | nil, err.
+local function rest(state, request, delay, err)
+  if delay <= 0 then
+    return true
+  elseif request.on_retry then
+    request.on_retry(delay, err)
+  end
+  local ok, ended = state.core.sleep(delay)
+  if not ok then
+    -- The wait was cut short: what it waited for says more than "timeout".
+    return nil, ended.code == "timeout" and err or ended
+  end
+  return true
+end
+
+local function new_state(request)
+  local core = request.primitives or real
+  local now = core.now()
+  return { core = core, info = request.info, began = now, listed = now, failures = 0,
+    absences = 0, budget = request.changed and BUDGET_AFTER_CHANGE or BUDGET,
+    random = request.random or math.random }
+end
+
 --- A stream to the machine's SSH server. Deadlines and cancels of the task end it.
 ---@param request arclua.RelayRequest
 ---@return arclua.Stream|nil, arclua.Error?
 function relay.connect(request)
-  local core = request.primitives or real
-  local now = core.now()
-  local state = { core = core, info = request.info, began = now, listed = now, failures = 0,
-    absences = 0, budget = request.changed and BUDGET_AFTER_CHANGE or BUDGET,
-    random = request.random or math.random }
+  local state = new_state(request)
   while true do
     if request.on_attempt then
       request.on_attempt()
     end
-    local stream, err = core.relay.connect(state.info, { port = request.port, ca = request.ca })
+    local stream, err = state.core.relay.connect(state.info,
+      { port = request.port, ca = request.ca })
     if stream then
       return stream
     end
     local delay, why = next_step(state, request, err)
     if not delay then
       return nil, why
-    elseif delay > 0 then
-      if request.on_retry then
-        request.on_retry(delay, err)
-      end
-      local ok, ended = core.sleep(delay)
-      if not ok then
-        -- The wait was cut short: what it waited for says more than "timeout".
-        return nil, ended.code == "timeout" and err or ended
-      end
+    end
+    local ok, ended = rest(state, request, delay, err)
+    if not ok then
+      return nil, ended
     end
   end
 end

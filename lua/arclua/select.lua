@@ -3,6 +3,7 @@
 local check = require "arclua.check"
 local errors = require "arclua.errors"
 local glob = require "arclua.glob"
+local machine_name = require "arclua.machine_name"
 local resource_id = require "arclua.resource_id"
 
 local select_ = {}
@@ -24,6 +25,9 @@ local RULES = {
   tag = "string|table", os = "string", status = "string", ids = "table",
   exclude = "string|table", first = "integer", all = "boolean",
 }
+
+-- Kinds that choose machines by themselves.
+local KINDS = { "names", "name", "resource_group", "tag", "os", "status", "ids", "all" }
 
 local OS = { linux = true, windows = true }
 local STATUS = { connected = true, disconnected = true, expired = true, any = true }
@@ -105,47 +109,11 @@ local function tag_test(list)
   end
 end
 
--- One name as given on a command line -> { text, exact?, id?, test(machine) }.
-local function name_of(text)
-  local id = resource_id.parse(text) and text
-  local parts = {}
-  for part in text:gmatch "[^/]+" do
-    parts[#parts + 1] = part
-  end
-  if not id and (text:find "^/" or text:find "//" or #parts > 3 or #parts == 0) then
-    return refuse("NAME", "a name, RG/NAME, SUBSCRIPTION/RG/NAME or a resource ID", text)
-  elseif not id and #parts == 3 and not glob.is_pattern(text) then
-    id = resource_id.machine(parts[1], parts[2], parts[3])
-  end
-  if id then
-    local key = resource_id.key(id)
-    return { text = text, exact = true, id = id, test = function(machine)
-      return resource_id.key(machine.id) == key
-    end }
-  end
-  local tests = {}
-  for i, field in ipairs { "name", "resource_group", "subscription" } do
-    local part = parts[#parts + 1 - i]
-    if part then
-      local test, err = glob.compile(part)
-      if not test then
-        return nil, err
-      end
-      tests[field] = test
-    end
-  end
-  return { text = text, exact = not glob.is_pattern(text), test = function(machine)
-    return tests.name(machine.name)
-      and (not tests.resource_group or tests.resource_group(machine.resource_group))
-      and (not tests.subscription or tests.subscription(machine.subscription))
-  end }
-end
-
 local function names_of(selector)
   local out = {}
   for _, texts in ipairs { list_of(selector.names), list_of(selector.name) } do
     for _, text in ipairs(texts) do
-      local name, err = name_of(text)
+      local name, err = machine_name.compile(text)
       if not name then
         return nil, err
       end
@@ -231,7 +199,7 @@ end
 --- Whether a selector says anything (or --all).
 ---@return boolean
 function select_.is_given(selector)
-  for _, kind in ipairs { "names", "name", "resource_group", "tag", "os", "status", "ids", "all" } do
+  for _, kind in ipairs(KINDS) do
     local value = selector[kind]
     if value and (type(value) ~= "table" or next(value) ~= nil or kind == "ids") then
       return true

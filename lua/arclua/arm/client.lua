@@ -123,19 +123,31 @@ function Client:relay_credentials(url)
   end)
 end
 
-local function check_page(value, link, seen, count)
-  local why
+-- The link to the next page, nil on the last: link | nil, what is wrong.
+local function next_link(self, value, page, seen, count)
   if type(value) ~= "table" or type(value.value) ~= "table" then
-    why = "a list has no 'value'"
-  elseif link and seen[link] then
-    why = "a nextLink leads back to an earlier page"
+    return nil, "a list has no 'value'"
+  end
+  local link = value.nextLink or page and page.next_link
+  if not link then
+    return nil
+  elseif seen[link] then
+    return nil, "a nextLink leads back to an earlier page"
   elseif count > MAX_PAGES then
-    why = "more than " .. MAX_PAGES .. " pages"
+    return nil, "more than " .. MAX_PAGES .. " pages"
+  elseif not own(self, link) then
+    return nil, "a nextLink leads to another host"
   end
-  if why then
-    return errors.fail { reason = "http.bad-answer", op = "arm.list", message = why }
+  return link
+end
+
+local function add(out, entries, each)
+  for _, entry in ipairs(entries) do
+    if each then
+      entry = each(entry)
+    end
+    out[#out + 1] = entry
   end
-  return true
 end
 
 --- All entries of a paged list. each(entry) may translate; nil leaves an entry out.
@@ -150,18 +162,11 @@ function Client:list(url, each)
       return nil, err
     end
     seen[url], count = true, count + 1
-    local link = value.nextLink or (page and page.next_link)
-    local ok
-    ok, err = check_page(value, link, seen, count)
-    if not ok then
-      return nil, err
-    elseif link and not own(self, link) then
-      return errors.fail { reason = "http.bad-answer", op = "arm.list",
-        message = "a nextLink leads to another host" }
+    local link, why = next_link(self, value, page, seen, count)
+    if why then
+      return errors.fail { reason = "http.bad-answer", op = "arm.list", message = why }
     end
-    for _, entry in ipairs(value.value) do
-      out[#out + 1] = each and each(entry) or (not each and entry or nil)
-    end
+    add(out, value.value, each)
     url = link
   end
   return out

@@ -105,9 +105,9 @@ function options.add_select(parser)
     many(parser:option("--tag", "With this tag."):argname "KEY[=VALUE]"),
     parser:option("--os", "linux or windows."):argname "OS"
       :convert(one_of("--os", "linux", "windows")),
-    parser:option("--status", "connected, disconnected, expired or any (default)."):argname "STATUS"
-      :convert(one_of("--status", "connected", "disconnected", "expired", "any")),
-    parser:option("--ids", "With the resource IDs in FILE (- is stdin), one a line."):argname "FILE",
+    parser:option("--status", "connected, disconnected, expired or any (default).")
+      :argname "STATUS":convert(one_of("--status", "connected", "disconnected", "expired", "any")),
+    parser:option("--ids", "With the IDs in FILE (- is stdin), one a line."):argname "FILE",
     parser:flag("--all", "Every machine in scope."),
     many(parser:option("-x --exclude", "But not these names."):argname "GLOB"),
     parser:option("--first", "Only the first N, by name."):argname "N"

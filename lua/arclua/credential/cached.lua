@@ -93,6 +93,27 @@ local function wait(flight)
   return nil, flight.info
 end
 
+-- A refused token is not given out again; the source hears of it once.
+local function drop(self, slot, stale)
+  if stale and slot.secret == stale then
+    slot.secret = nil
+    if self._source.forget then
+      self._source:forget()
+    end
+  end
+end
+
+-- The token at hand, renewed by whoever comes first after it fell due.
+local function current(self, slot, scope, opts, now)
+  if not slot.flight and due(slot, now) then
+    local secret, info = wait(launch(self, slot, scope, opts))
+    if secret then
+      return secret, info
+    end
+  end
+  return slot.secret, slot.info
+end
+
 --- A token for the scope: from memory while it is good, else asked for once, whoever asks.
 --- claims (a challenge's JSON text) or stale (the token that was refused) bring a new one.
 ---@param scope string
@@ -103,23 +124,11 @@ function Credential:token(scope, opts)
   local slot = self._slots[scope] or {}
   self._slots[scope] = slot
   local now = self._core.time()
-  if opts.stale and slot.secret == opts.stale then
-    slot.secret = nil
-    if self._source.forget then
-      self._source:forget()
-    end
-  end
-  if usable(slot, now) and not (opts.claims and opts.stale == nil) then
-    if slot.flight or not due(slot, now) then
-      return slot.secret, slot.info
-    end
-    local secret, info = wait(launch(self, slot, scope, opts))
-    if secret then
-      return secret, info
-    end
-    return slot.secret, slot.info
-  end
-  if slot.flight then
+  drop(self, slot, opts.stale)
+  local forced = opts.claims and not opts.stale
+  if usable(slot, now) and not forced then
+    return current(self, slot, scope, opts, now)
+  elseif slot.flight then
     return wait(slot.flight)
   elseif slot.err and now < slot.err_until and not opts.claims then
     return nil, slot.err

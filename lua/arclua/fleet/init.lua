@@ -81,18 +81,16 @@ end
 
 -- The given names as machines of ARM, by the text that asked for them.
 local function look_up(azure, names)
-  local found, err = {}, nil
   if #names == 0 then
-    return found
+    return {}
   elseif not azure then
+    local err
     azure, err = require("arclua.azure").login()
     if not azure then
       return nil, err
     end
   end
-  local list
-  list, err = azure:machines { names = names }
-  return list, err
+  return azure:machines { names = names }
 end
 
 -- Machines in the order given; what names mean follows at the end.

@@ -29,18 +29,26 @@ local function ranges(numbers, format)
   return table.concat(out, ",")
 end
 
+-- What the names of a group have in common, and how its numbers are written.
+local function key_of(prefix, digits, suffix)
+  if not prefix then
+    return nil
+  elseif digits:find "^0" then
+    return table.concat({ prefix, #digits, suffix }, "\0"), "%0" .. #digits .. "d"
+  end
+  return table.concat({ prefix, "", suffix }, "\0"), "%d"
+end
+
 -- Groups that only differ in the number: keyed by prefix, padding and suffix.
 local function gather(names)
   local groups, order = {}, {}
   for _, name in ipairs(names) do
     local prefix, digits, suffix = split(name)
-    local padded = prefix and digits:find "^0" and #digits or 0
-    -- 9 and 10 fold together, 09 and 10 too; 9 and 009 do not.
-    local key = prefix and table.concat({ prefix, padded > 0 and #digits or "", suffix }, "\0")
-      or name
+    local key, format = key_of(prefix, digits, suffix)
+    key = key or name
     if not groups[key] then
       groups[key] = { prefix = prefix, suffix = suffix, name = name, numbers = {},
-        format = padded > 0 and "%0" .. #digits .. "d" or "%d" }
+        format = format }
       order[#order + 1] = groups[key]
     end
     if prefix then

@@ -1,0 +1,64 @@
+-- SPDX-License-Identifier: MIT
+-- A machine's name as people give it: NAME, RG/NAME, SUBSCRIPTION/RG/NAME, a glob of these, an ID.
+local errors = require "arclua.errors"
+local glob = require "arclua.glob"
+local resource_id = require "arclua.resource_id"
+
+local machine_name = {}
+
+-- The ID that a full name means, nil for other names.
+local function id_of(text, parts)
+  if resource_id.parse(text) then
+    return text
+  elseif #parts == 3 and not text:find "^/" and not glob.is_pattern(text) then
+    return resource_id.machine(parts[1], parts[2], parts[3])
+  end
+  return nil
+end
+
+-- Tests for a name of one to three parts, by field.
+local function part_tests(parts)
+  local tests = {}
+  for i, field in ipairs { "name", "resource_group", "subscription" } do
+    local part = parts[#parts + 1 - i]
+    if part then
+      local test, err = glob.compile(part)
+      if not test then
+        return nil, err
+      end
+      tests[field] = test
+    end
+  end
+  return tests
+end
+
+--- Compiles a name: { text, exact, id?, test(machine) }. exact: it is no pattern. Errors: config.
+---@param text string
+---@return table|nil, arclua.Error?
+function machine_name.compile(text)
+  local parts = {}
+  for part in text:gmatch "[^/]+" do
+    parts[#parts + 1] = part
+  end
+  local id = id_of(text, parts)
+  if id then
+    local key = resource_id.key(id)
+    return { text = text, exact = true, id = id, test = function(machine)
+      return resource_id.key(machine.id) == key
+    end }
+  elseif text:find "^/" or text:find "//" or #parts > 3 or #parts == 0 then
+    return errors.fail { code = "config", op = "select", message = ("option 'NAME': a name, "
+      .. "RG/NAME, SUBSCRIPTION/RG/NAME or a resource ID expected, got '%s'"):format(text) }
+  end
+  local tests, err = part_tests(parts)
+  if not tests then
+    return nil, err
+  end
+  return { text = text, exact = not glob.is_pattern(text), test = function(machine)
+    return tests.name(machine.name)
+      and (not tests.resource_group or tests.resource_group(machine.resource_group))
+      and (not tests.subscription or tests.subscription(machine.subscription))
+  end }
+end
+
+return machine_name

@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+local connectivity = require "arclua.arm.connectivity"
+local core = require "arclua.core"
+local errors = require "arclua.errors"
+
+local MACHINE = { name = "web-01", id = "/subscriptions/s/resourceGroups/rg/providers/"
+  .. "Microsoft.HybridCompute/machines/web-01" }
+
+-- ARM as far as this goes: what exists, what was done.
+local function setup(state)
+  state.log = {}
+  local function note(text)
+    state.log[#state.log + 1] = text
+  end
+  local function fail(status, fields)
+    fields = fields or { code = "notfound" }
+    fields.status, fields.message = status, "status " .. status
+    return errors.fail(fields)
+  end
+  local client = { core = setmetatable({ time = function() return state.now or 0 end,
+    sleep = function() note "sleep" return true end }, { __index = core }) }
+  function client.url(_, path)
+    return path
+  end
+  function client.relay_credentials()
+    note "list"
+    if state.refuse then
+      return fail(state.refuse, { code = "denied" })
+    elseif not state.endpoint then
+      return fail(404)
+    elseif not state.port then
+      return fail(412, { code = "conflict" })
+    elseif (state.lag or 0) > 0 then
+      state.lag = state.lag - 1
+      return fail(404)
+    end
+    return { expires_on = function() return state.expires or 1000 end, close = function() end,
+      number = #state.log }
+  end
+  function client.request(_, opts)
+    local service = opts.url:find "serviceConfigurations" ~= nil
+    if opts.method ~= "PUT" then
+      note "get"
+      if state.deny_get then
+        return fail(403, { code = "denied" })
+      end
+      return { properties = { port = state.port } }
+    end
+    note(service and "put service " .. opts.body.properties.port or "put endpoint")
+    if state.deny_put then
+      return fail(403, { code = "denied" })
+    elseif state.absent then
+      return fail(404)
+    end
+    if service then
+      state.port = opts.body.properties.port
+    else
+      state.endpoint = true
+    end
+    return true
+  end
+  return connectivity.new(client), state
+end
+
+local function access(state, opts)
+  local it = setup(state)
+  local result, err = it:access(MACHINE, opts or {})
+  return result, err, table.concat(state.log, ", "), it
+end
+
+describe("connectivity", function()
+  it("only asks when all is there, and dials the configured port", function()
+    local result, _, log = access { endpoint = true, port = 2222 }
+    assert.equal(2222, result.port)
+    assert.is_false(result.changed)
+    assert.equal("list, get", log)
+  end)
+
+  it("reads a port that is text", function()
+    assert.equal(2222, access({ endpoint = true, port = "2222" }).port)
+  end)
+
+  it("dials 22 when the port may not be read", function()
+    assert.equal(22, access({ endpoint = true, port = 2222, deny_get = true }).port)
+  end)
+
+  it("writes nothing without consent", function()
+    for _, state in ipairs { {}, { endpoint = true } } do
+      local result, err, log = access(state)
+      assert.is_nil(result)
+      assert.equal("arm.setup-needed", err.reason)
+      assert.equal("list", log)
+    end
+  end)
+
+  it("makes endpoint and service configuration after a 404", function()
+    local result, _, log = access({}, { enable = true })
+    assert.is_true(result.changed)
+    assert.equal(22, result.port)
+    assert.equal("list, put endpoint, put service 22, list", log)
+  end)
+
+  it("makes only the service configuration after a 412", function()
+    local result, _, log = access({ endpoint = true }, { enable = true, port = 2022 })
+    assert.equal(2022, result.port)
+    assert.equal("list, put service 2022, list", log)
+  end)
+
+  it("bears that its own change shows late", function()
+    local result, _, log = access({ lag = 2 }, { enable = true })
+    assert.is_true(result.changed)
+    assert.equal("list, put endpoint, put service 22, list, sleep, list, sleep, list", log)
+    local none, err = access({ lag = 9 }, { enable = true })
+    assert.is_nil(none)
+    assert.equal(404, err.status)
+  end)
+
+  it("says who may not, and which machine is not there", function()
+    local result, err = access({ deny_put = true }, { enable = true })
+    assert.is_nil(result)
+    assert.equal(403, err.status)
+    result, err = access({ absent = true }, { enable = true })
+    assert.is_nil(result)
+    assert.equal("arm.machine-not-found", err.reason)
+    result, err = access { refuse = 403 }
+    assert.is_nil(result)
+    assert.equal("denied", err.code)
+  end)
+
+  it("changes another port only when told to replace it", function()
+    local result, err, log = access({ endpoint = true, port = 22 }, { port = 2022 })
+    assert.is_nil(result)
+    assert.equal("config", err.code)
+    assert.equal("list, get", log)
+    result, err, log = access({ endpoint = true, port = 22 },
+      { port = 2022, enable = true, replace = true })
+    assert.is_nil(err)
+    assert.equal(2022, result.port)
+    assert.is_true(result.changed)
+    assert.equal("list, get, put service 2022, list", log)
+  end)
+
+  it("keeps credentials until their last minute", function()
+    local state = { endpoint = true, port = 22, expires = 100 }
+    local it = setup(state)
+    local first = it:access(MACHINE, {})
+    assert.equal(first.info, it:access(MACHINE, {}).info)
+    state.now = 41
+    assert.not_equal(first.info, it:access(MACHINE, {}).info)
+    assert.equal("list, get, list", table.concat(state.log, ", "))
+  end)
+
+  it("renews without writing", function()
+    local state = { endpoint = true, port = 2222 }
+    local it = setup(state)
+    it:access(MACHINE, {})
+    local info = it:renew(MACHINE, {})
+    assert.equal(3, info.number)
+    assert.equal(2222, it:access(MACHINE, {}).port)
+    state.endpoint = false
+    local none, err = it:renew(MACHINE, {})
+    assert.is_nil(none)
+    assert.equal(404, err.status)
+  end)
+end)

@@ -1,0 +1,144 @@
+-- SPDX-License-Identifier: MIT
+local cached = require "arclua.credential.cached"
+local core = require "arclua.core"
+local errors = require "arclua.errors"
+local fake = require "fake"
+local harness = require "harness"
+
+-- A source whose answers are made by fn(n), and a clock of its own.
+local function setup(fn)
+  local clock = { now = 1000 }
+  local source = { name = "test", fetched = 0, forgotten = 0 }
+  function source:fetch(scope, opts)
+    self.fetched = self.fetched + 1
+    self.scope, self.claims = scope, opts.claims
+    core.sleep(0.01)
+    return fn(self.fetched, clock.now)
+  end
+  function source:forget()
+    self.forgotten = self.forgotten + 1
+  end
+  local primitives = fake.core { time = function() return clock.now end }
+  return cached.new(source, primitives), source, clock
+end
+
+local function token(life, refresh)
+  return function(n, now)
+    return "secret" .. n, { expires_on = now + life, refresh_on = refresh and now + refresh }
+  end
+end
+
+local both = harness.both
+
+describe("cached credential", function()
+  both("asks once for 1,000 tasks", function()
+    local credential, source = setup(token(3600))
+    local tasks = {}
+    for i = 1, 1000 do
+      tasks[i] = core.spawn(function() return (credential:token "s") end)
+    end
+    for _, task in ipairs(tasks) do
+      assert.equal("secret1", task:await())
+    end
+    assert.equal(1, source.fetched)
+  end)
+
+  both("keeps a token until its last five minutes", function()
+    local credential, source, clock = setup(token(3600))
+    credential:token "s"
+    clock.now = clock.now + 3299
+    assert.equal("secret1", (credential:token "s"))
+    clock.now = clock.now + 2
+    assert.equal("secret2", (credential:token "s"))
+    assert.equal(2, source.fetched)
+  end)
+
+  both("uses half the life of a short-lived one", function()
+    local credential, source, clock = setup(token(200))
+    credential:token "s"
+    clock.now = clock.now + 99
+    credential:token "s"
+    assert.equal(1, source.fetched)
+    clock.now = clock.now + 2
+    credential:token "s"
+    assert.equal(2, source.fetched)
+  end)
+
+  both("renews early, and lives on with the old token when that fails", function()
+    local credential, source, clock = setup(function(n, now)
+      if n == 2 then
+        return errors.fail { code = "denied", message = "no" }
+      end
+      return "secret" .. n, { expires_on = now + 10000, refresh_on = now + 5000 }
+    end)
+    credential:token "s"
+    clock.now = clock.now + 5001
+    assert.equal("secret1", (credential:token "s"))
+    assert.equal("secret1", (credential:token "s"))
+    assert.equal(2, source.fetched)
+    clock.now = clock.now + 31
+    assert.equal("secret3", (credential:token "s"))
+  end)
+
+  both("replaces a token that was refused, once for all who hold it", function()
+    local credential, source = setup(token(3600))
+    local secret = credential:token "s"
+    assert.equal("secret2", (credential:token("s", { stale = secret })))
+    assert.equal("secret2", (credential:token("s", { stale = secret })))
+    assert.equal(2, source.fetched)
+    assert.equal(1, source.forgotten)
+  end)
+
+  both("asks again for claims, and keeps scopes apart", function()
+    local credential, source = setup(token(3600))
+    credential:token "s"
+    credential:token("s", { claims = "{}" })
+    assert.equal("{}", source.claims)
+    credential:token "other"
+    assert.equal(3, source.fetched)
+  end)
+
+  both("tells a refusal to all, without asking again at once", function()
+    local credential, source, clock = setup(function()
+      return errors.fail { code = "auth", message = "no" }
+    end)
+    local secret, err = credential:token "s"
+    assert.is_nil(secret)
+    assert.equal("auth", err.code)
+    credential:token "s"
+    assert.equal(1, source.fetched)
+    clock.now = clock.now + 6
+    credential:token "s"
+    assert.equal(2, source.fetched)
+  end)
+
+  both("retries what may pass", function()
+    local credential, source = setup(function(n, now)
+      if n < 3 then
+        return errors.fail { code = "unavailable", message = "busy" }
+      end
+      return token(3600)(n, now)
+    end)
+    assert.equal("secret3", (fake.fast(credential.token, credential, "s")))
+    assert.equal(3, source.fetched)
+  end)
+
+  both("outlives the caller that was cancelled", function()
+    local credential = setup(token(3600))
+    local first = core.spawn(function() return credential:token "s" end)
+    local second = core.spawn(function() return credential:token "s" end)
+    core.sleep(0.002)
+    first:cancel()
+    local secret, err = first:await()
+    assert.is_nil(secret)
+    assert.equal("cancelled", err.code)
+    assert.equal("secret1", (second:await()))
+  end)
+
+  both("makes an error of a source that raises", function()
+    local credential = setup(function() error "broken" end)
+    local secret, err = credential:token "s"
+    assert.is_nil(secret)
+    assert.equal("unknown", err.code)
+  end)
+end)

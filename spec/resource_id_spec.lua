@@ -1,0 +1,31 @@
+-- SPDX-License-Identifier: MIT
+local resource_id = require "arclua.resource_id"
+
+describe("resource_id", function()
+  local ID = "/subscriptions/S/resourceGroups/rg (1)/providers/Microsoft.HybridCompute/machines/m"
+
+  it("parses, whatever the case of its words", function()
+    local want = { subscription = "S", resource_group = "rg (1)", name = "m",
+      type = "Microsoft.HybridCompute/machines" }
+    assert.same(want, resource_id.parse(ID))
+    assert.same(want, resource_id.parse((ID:gsub("resourceGroups", "RESOURCEGROUPS")
+      :gsub("Microsoft.HybridCompute/machines", "microsoft.hybridcompute/Machines"))))
+  end)
+
+  it("refuses what is no machine's ID", function()
+    for _, bad in ipairs { "", "web", "a/b/c", "/subscriptions/S", ID .. "/extensions/x",
+      (ID:gsub("/m$", "/a%%2fb")), (ID:gsub("/m$", "/a?b")), (ID:gsub("/m$", "/a\nb")) } do
+      assert.is_nil(resource_id.parse(bad), bad)
+    end
+  end)
+
+  it("encodes paths", function()
+    assert.equal("/subscriptions/S/resourceGroups/rg%20(1)/providers/Microsoft.HybridCompute"
+      .. "/machines/m", resource_id.path(ID))
+    assert.equal("/a/b", resource_id.path "//a//b/")
+  end)
+
+  it("compares without case", function()
+    assert.equal(resource_id.key(ID), resource_id.key(ID:upper() .. "/"))
+  end)
+end)
