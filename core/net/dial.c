@@ -142,6 +142,9 @@ static void set_options(struct arc_dial *dial, const char *url,
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
   curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
   curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+  // Else curl keeps the first connection's store and puts it in place of the
+  // others': one cloud's authority would be trusted for all.
+  curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
   curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, set_up_tls);
   curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, dial->store);
 }
