@@ -113,7 +113,7 @@ end
 
 --- Accepts until the server is closed. emulator.open holds the connections' tasks.
 function http.run(emulator)
-  while true do
+  while not emulator.stopped do
     local conn, err = emulator.server:accept()
     if not conn then
       if err.code == "closed" or err.code == "cancelled" then

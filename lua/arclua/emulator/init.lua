@@ -128,7 +128,7 @@ end
 local function make_identity(self)
   local key = self.client_dir .. "/id_ed25519"
   return all {
-    function() return machine.keygen(key) end,
+    function() return core.ssh.keygen(key, "arclua emulator") end,
     function()
       local public, err = core.sys.read_file(key .. ".pub")
       if not public then

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A machine's side: its agent, which judges a connection, and its sshd, one `sshd -i` each.
 local core = require "arclua.core"
-local errors = require "arclua.errors"
 local json = require "arclua.json"
 local account = require "arclua.emulator.account"
 
@@ -53,26 +52,12 @@ local function own(emulator, path)
   return not who.drop or core.sys.chown(path, who.uid, who.gid)
 end
 
-local function run_keygen(path)
-  local process <close> = core.process.spawn { args = { "ssh-keygen", "-q", "-t", "ed25519", "-N",
-    "", "-C", "arclua emulator", "-f", path }, stdout = "null", stderr = "null" }
-  local ended = process and process:wait()
-  if not ended or ended.status ~= 0 then
-    return errors.fail { code = "config", op = "emulator", message = "ssh-keygen failed for "
-      .. path, remedy = "install the OpenSSH client" }
-  end
-  return true
-end
-
---- Makes an ed25519 key pair.
-machine.keygen = run_keygen
-
 local function make(emulator, m)
   local dir = ("%s/%04d-%s"):format(emulator.machines_dir, m.index, m.name)
   m.dir, m.home = dir, dir .. "/home"
   local ok, err = core.sys.mkdir(m.home, 448)
   for _, step in ipairs {
-    function() return machine.keygen(dir .. "/host_key") end,
+    function() return core.ssh.keygen(dir .. "/host_key", m.name) end,
     function() return core.sys.write_file(dir .. "/sshd_config", config_of(emulator, m), 384) end,
     function()
       return core.sys.write_file(dir .. "/passwd", account.passwd(emulator.who, m.home), 420)
