@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arclua.core.token, .arm and .relayinfo: what only C may see of Azure. */
+/* arclua.core.relayinfo: credentials that only C may see. */
 #include "lua/lazure.h"
 
 #include "lua/lcore.h"
@@ -12,6 +12,11 @@ struct arc_relayinfo *arc_checkrelayinfo(lua_State *L, int index) {
     luaL_argerror(L, index, "the relay credentials are closed");
   }
   return *box;
+}
+
+void arc_pushrelayinfo(lua_State *L, struct arc_relayinfo *info) {
+  void **box = arc_newbox(L, RELAYINFO);
+  *box = info;
 }
 
 static int relayinfo_gc(lua_State *L) {
@@ -67,4 +72,6 @@ void arc_open_azure(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, l_relayinfo);
   lua_setfield(L, -2, "relayinfo");
+  arc_opentoken(L);
+  arc_openarm(L);
 }

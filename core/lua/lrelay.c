@@ -21,6 +21,12 @@ static const struct arc_opt connect_options[] = {
      offsetof(struct options, answer_timeout), false, 0, 1e6},
     {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
 
+static const struct arc_opt upgrade_options[] = {
+    {"port", ARC_OPT_INTEGER, offsetof(struct options, port), true, 1, 65535},
+    {"answer_timeout", ARC_OPT_NUMBER,
+     offsetof(struct options, answer_timeout), false, 0, 1e6},
+    {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
+
 static int finish_connect(lua_State *L, struct arc_op *op) {
   if (op->err) {
     return arc_pushfail(L, op->err);
@@ -42,6 +48,18 @@ static int l_connect(lua_State *L) {
                    finish_connect);
 }
 
+static int l_upgrade(lua_State *L) {
+  struct options opts = {.answer_timeout = 35};
+  struct arc_relay_request request = {.info = arc_checkrelayinfo(L, 2)};
+  lua_settop(L, 3);
+  arc_checkoptions(L, 3, upgrade_options, &opts);
+  request.port = (int)opts.port;
+  request.answer_timeout = opts.answer_timeout;
+  struct arc_stream *line = arc_takestream(L, 1);
+  return arc_await(L, arc_relay_upgrade(arc_getloop(L), line, &request),
+                   finish_connect);
+}
+
 static int l_websocket(lua_State *L) {
   static const char *const roles[] = {"client", "server", NULL};
   int role = luaL_checkoption(L, 2, "client", roles);
@@ -58,6 +76,7 @@ static int l_websocket(lua_State *L) {
 
 void arc_open_relay(lua_State *L) {
   static const luaL_Reg functions[] = {{"connect", l_connect},
+                                       {"upgrade", l_upgrade},
                                        {"websocket", l_websocket},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);

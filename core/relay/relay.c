@@ -252,6 +252,17 @@ static void lose_patience(void *arg) {
   }
 }
 
+static void ask(struct relay_op *relay) {
+  if (!write_request(relay)) {
+    fail(relay, no_memory());
+    return;
+  }
+  arc_timer_start(relay->op.loop, &relay->impatience,
+                  arc_loop_deadline(relay->op.loop, relay->answer_timeout),
+                  lose_patience, relay);
+  on_line(relay);
+}
+
 static void connected(struct arc_op *op, void *arg) {
   struct relay_op *relay = arg;
   if (op->err) {
@@ -261,14 +272,7 @@ static void connected(struct arc_op *op, void *arg) {
   relay->line = arc_connect_take(op);
   arc_op_free(relay->connect);
   relay->connect = NULL;
-  if (!write_request(relay)) {
-    fail(relay, no_memory());
-    return;
-  }
-  arc_timer_start(relay->op.loop, &relay->impatience,
-                  arc_loop_deadline(relay->op.loop, relay->answer_timeout),
-                  lose_patience, relay);
-  on_line(relay);
+  ask(relay);
 }
 
 static bool start(struct relay_op *relay,
@@ -292,22 +296,40 @@ static bool start(struct relay_op *relay,
   return true;
 }
 
-struct arc_op *arc_relay_connect(struct arc_loop *loop,
-                                 const struct arc_relay_request *request) {
+static struct relay_op *new_op(struct arc_loop *loop,
+                               const struct arc_relay_request *request) {
   static const struct arc_op_class relay_class = {
       .name = "relay.connect", .detach = detach, .destroy = destroy};
   struct relay_op *relay =
       arc_op_new(loop, &relay_class, sizeof *relay, ARC_FOREVER);
-  if (!relay) {
-    return NULL;
+  if (relay) {
+    relay->info = arc_relayinfo_ref(request->info);
+    relay->port = request->port;
+    relay->answer_timeout = request->answer_timeout;
+    relay->out.secret = true;
   }
-  relay->info = arc_relayinfo_ref(request->info);
-  relay->port = request->port;
-  relay->answer_timeout = request->answer_timeout;
-  relay->out.secret = true;
-  if (!start(relay, request)) {
+  return relay;
+}
+
+struct arc_op *arc_relay_connect(struct arc_loop *loop,
+                                 const struct arc_relay_request *request) {
+  struct relay_op *relay = new_op(loop, request);
+  if (relay && !start(relay, request)) {
     arc_op_finish(&relay->op, no_memory());
   }
+  return relay ? &relay->op : NULL;
+}
+
+struct arc_op *arc_relay_upgrade(struct arc_loop *loop,
+                                 struct arc_stream *line,
+                                 const struct arc_relay_request *request) {
+  struct relay_op *relay = new_op(loop, request);
+  if (!relay) {
+    arc_stream_abort(line, NULL);
+    return NULL;
+  }
+  relay->line = line;
+  ask(relay);
   return &relay->op;
 }
 

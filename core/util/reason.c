@@ -53,6 +53,8 @@ const struct arc_reason arc_reasons[] = {
     {"entra.interaction-required", ARC_E_AUTH, false,
      "sign in again interactively: the directory asks for more than this "
      "credential can give"},
+    {"entra.pending", ARC_E_UNAVAILABLE, true,
+     "finish the sign-in in the browser, with the code that was shown"},
     {"entra.server-error", ARC_E_UNAVAILABLE, true,
      "Entra failed on its side: try again later"},
     {"entra.throttled", ARC_E_THROTTLED, true,

@@ -181,7 +181,7 @@ function core.http.request(opts) end
 core.token = {}
 --- One POST to a token endpoint. form values: strings or Secrets.
 ---@param opts { url: string, form: table<string,string|arclua.Secret>, ca: string?, timeout: number? }
----@return arclua.Secret|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=? }
+---@return arclua.Secret|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret? }
 function core.token.request(opts) end
 --- Runs a command (argv, no shell) whose stdout is az-like JSON {accessToken, expiresOn|expires_on, tenant, subscription}.
 --- The error's message holds stderr, tokens redacted; code notfound when the program is absent.
@@ -226,6 +226,10 @@ core.relay = {}
 ---@param opts { port: integer, ca: string?, connect_timeout: number?, answer_timeout: number? }  defaults 15, 35
 ---@return arclua.Stream|nil, arclua.Error?
 function core.relay.connect(info, opts) end
+--- The second half of connect alone: the upgrade over a stream that reaches the relay some other way; takes it over.
+---@param opts { port: integer, answer_timeout: number? }
+---@return arclua.Stream|nil, arclua.Error?
+function core.relay.upgrade(stream, info, opts) end
 --- A stream of binary WebSocket messages over a stream whose upgrade is done; takes the stream over.
 ---@param role "client"|"server"   default client
 ---@return arclua.Stream

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARC_ARM_H
+#define ARC_ARM_H
+
+#include <jansson.h>
+
+#include "azure/relayinfo.h"
+#include "loop/loop.h"
+#include "net/http.h"
+
+/* Borrowed for the call only. */
+struct arc_arm_request {
+  const char *url;
+  const char *method; /* NULL: GET */
+  struct arc_secret *token;
+  const void *body; /* JSON, or NULL */
+  size_t n_body;
+  const struct arc_http_header *headers; /* beside those ARM wants */
+  size_t n_headers;
+  const char *ca;
+  int64_t deadline;
+  bool list_credentials; /* the answer becomes `info` only, and is wiped */
+};
+
+struct arc_arm_op {
+  struct arc_op op;
+  struct arc_http_op *http;   /* its status and headers stay readable */
+  bool list_credentials;
+  json_t *value;              /* NULL when there was no body */
+  struct arc_relayinfo *info; /* of listCredentials */
+};
+
+/* One request. An answer that is not 2xx is an error with ARM's reason, its
+ * status, retry_after and request id. NULL without memory. */
+struct arc_op *arc_arm_request(struct arc_loop *loop,
+                               const struct arc_arm_request *request);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARC_ARMERR_H
+#define ARC_ARMERR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arc_err;
+
+/* The error of an ARM answer that is no success: the one place where ARM's
+ * error bodies are read. A 412 of listCredentials says that SSH is not set
+ * up. Sets status. Pure; never NULL. */
+struct arc_err *arc_arm_error(int status, const char *body, size_t n,
+                              bool list_credentials);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "azure/token.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "azure/expiry.h"
+#include "azure/json.h"
+#include "net/http.h"
+#include "util/err.h"
+
+enum { ANSWER_MAX = 1024 * 1024, CONNECT_SECONDS = 10, EXCERPT = 200 };
+
+struct token_op {
+  struct arc_op op;
+  struct arc_op *http;
+  double asked; /* when, on the wall clock */
+  struct arc_token token;
+};
+
+void arc_token_clear(struct arc_token *token) {
+  arc_secret_unref(token->secret);
+  arc_secret_unref(token->refresh_token);
+  free(token->type);
+  free(token->scope);
+  free(token->tenant);
+  free(token->subscription);
+  memset(token, 0, sizeof *token);
+}
+
+/* ---- errors ---------------------------------------------------------------- */
+
+struct meaning {
+  const char *error; /* OAuth's word */
+  const char *reason;
+};
+
+static const struct meaning meanings[] = {
+    {"authorization_declined", "entra.interaction-required"},
+    {"authorization_pending", "entra.pending"},
+    {"bad_verification_code", "entra.interaction-required"},
+    {"consent_required", "entra.interaction-required"},
+    {"expired_token", "entra.interaction-required"},
+    {"interaction_required", "entra.interaction-required"},
+    {"invalid_client", "entra.bad-client"},
+    {"invalid_grant", "entra.interaction-required"},
+    {"login_required", "entra.interaction-required"},
+    {"server_error", "entra.server-error"},
+    {"slow_down", "entra.throttled"},
+    {"temporarily_unavailable", "entra.server-error"},
+    {"unauthorized_client", "entra.bad-client"},
+};
+
+static bool names_no_tenant(const json_t *answer) {
+  static const json_int_t codes[] = {90002, 900023, 900021, 50059};
+  json_int_t first = json_integer_value(
+      json_array_get(json_object_get(answer, "error_codes"), 0));
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    if (first == codes[i]) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static const char *reason_for(int status, const json_t *answer) {
+  if (status == 429) {
+    return "entra.throttled";
+  }
+  if (status >= 500) {
+    return "entra.server-error";
+  }
+  if (names_no_tenant(answer)) {
+    return "entra.bad-tenant";
+  }
+  const char *error = arc_json_text(answer, "error");
+  for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
+    if (!strcmp(error, meanings[i].error)) {
+      return meanings[i].reason;
+    }
+  }
+  return "entra.bad-request";
+}
+
+/* Up to the trace, which stands behind the sentence or on a line of its own. */
+static size_t sentence(const char *text) {
+  size_t n = strcspn(text, "\r\n");
+  const char *trace = strstr(text, " Trace ID:");
+  return trace && (size_t)(trace - text) < n ? (size_t)(trace - text) : n;
+}
+
+static struct arc_err *oauth_error(int status, const json_t *answer) {
+  const char *error = arc_json_text(answer, "error");
+  const char *text = arc_json_text(answer, "error_description");
+  const char *trace = arc_json_text(answer, "trace_id");
+  text = text ? text : error;
+  struct arc_err *err = arc_err_reason(reason_for(status, answer), "%.*s (%s)",
+                                       (int)sentence(text), text, error);
+  if (err->refs && trace && strlen(trace) < sizeof err->tracking_id) {
+    memcpy(err->tracking_id, trace, strlen(trace) + 1);
+  }
+  return err;
+}
+
+static struct arc_err *foreign_error(int status, const char *body, size_t n) {
+  const char *reason = status == 429  ? "entra.throttled"
+                       : status >= 500 ? "entra.server-error"
+                                       : "http.bad-answer";
+  n = n < EXCERPT ? n : EXCERPT;
+  return arc_err_reason(reason, "status %d%s%.*s", status, n ? ": " : "",
+                        (int)n, n ? body : "");
+}
+
+struct arc_err *arc_token_error(int status, const char *body, size_t n) {
+  json_t *answer = arc_json_secret(body, n);
+  struct arc_err *err = arc_json_text(answer, "error")
+                            ? oauth_error(status, answer)
+                        : status == 200
+                            ? arc_err_reason("http.bad-answer",
+                                             "the answer is not a token")
+                            : foreign_error(status, body, n);
+  arc_json_wipe(answer);
+  if (err->refs) {
+    err->status = status;
+  }
+  return err;
+}
+
+/* ---- the answer ------------------------------------------------------------ */
+
+static char *copy_text(const json_t *answer, const char *key) {
+  const char *text = arc_json_text(answer, key);
+  return text ? strdup(text) : NULL;
+}
+
+/* False when the answer is not a token. */
+static bool read_token(struct token_op *op, const json_t *answer) {
+  struct arc_token *token = &op->token;
+  const char *text = arc_json_text(answer, "access_token");
+  const char *refresh = arc_json_text(answer, "refresh_token");
+  double in = 0;
+  if (!text || !*text ||
+      !arc_expiry_read(answer, op->asked, false, &token->expires_on)) {
+    return false;
+  }
+  token->secret = arc_secret_new(text, strlen(text));
+  if (refresh && *refresh) {
+    token->refresh_token = arc_secret_new(refresh, strlen(refresh));
+  }
+  token->refresh_on = -1;
+  if (arc_json_seconds(json_object_get(answer, "refresh_in"), &in) && in > 0) {
+    token->refresh_on = op->asked + in;
+  }
+  token->type = copy_text(answer, "token_type");
+  token->scope = copy_text(answer, "scope");
+  return token->secret;
+}
+
+static struct arc_err *read_answer(struct token_op *op,
+                                   const struct arc_http_op *http) {
+  const char *body = (const char *)arc_buf_head(&http->body);
+  size_t n = arc_buf_len(&http->body);
+  if (http->status == 200) {
+    json_t *answer = arc_json_secret(body, n);
+    bool good = read_token(op, answer);
+    arc_json_wipe(answer);
+    if (good) {
+      return NULL;
+    }
+  }
+  struct arc_err *err = arc_token_error(http->status, body, n);
+  if (err->refs) {
+    err->retry_after = arc_http_retry_after(http);
+  }
+  return err;
+}
+
+static void answered(struct arc_op *http, void *arg) {
+  struct token_op *op = arg;
+  struct arc_err *err = http->err ? arc_err_ref(http->err)
+                                  : read_answer(op, (struct arc_http_op *)http);
+  arc_op_free(http);
+  op->http = NULL;
+  if (err && err->refs) {
+    err->op = op->op.cls->name;
+  }
+  arc_op_finish(&op->op, err);
+}
+
+/* ---- the request ----------------------------------------------------------- */
+
+static bool append_escaped(struct arc_buf *body, const char *text, size_t n) {
+  static const char hex[] = "0123456789ABCDEF";
+  uint8_t *to = arc_buf_reserve(body, 3 * n);
+  size_t used = 0;
+  for (size_t i = 0; to && i < n; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if ((c < 0x80 && isalnum(c)) || (c && strchr("-._~", c))) {
+      to[used++] = c;
+    } else {
+      to[used++] = '%';
+      to[used++] = (uint8_t)hex[c >> 4];
+      to[used++] = (uint8_t)hex[c & 15];
+    }
+  }
+  arc_buf_commit(body, used);
+  return to;
+}
+
+static bool append_form(struct arc_buf *body,
+                        const struct arc_token_request *request) {
+  for (size_t i = 0; i < request->n_fields; i++) {
+    const struct arc_form_field *field = &request->fields[i];
+    if ((i && !arc_buf_text(body, "&")) ||
+        !append_escaped(body, field->name, strlen(field->name)) ||
+        !arc_buf_text(body, "=") ||
+        !append_escaped(body, field->value, field->n)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static struct arc_op *post_form(struct arc_loop *loop,
+                                const struct arc_token_request *request) {
+  const struct arc_http_header headers[] = {
+      {.name = "Content-Type", .value = "application/x-www-form-urlencoded"},
+      {.name = "Accept", .value = "application/json"},
+      {.name = "x-ms-lib-capability", .value = "retry-after, h429"}};
+  struct arc_buf body = {.secret = true};
+  struct arc_op *http = NULL;
+  if (append_form(&body, request)) {
+    const struct arc_http_request post = {
+        .url = request->url,
+        .method = "POST",
+        .headers = headers,
+        .n_headers = sizeof headers / sizeof *headers,
+        .body = arc_buf_head(&body),
+        .n_body = arc_buf_len(&body),
+        .ca = request->ca,
+        .deadline = request->deadline,
+        .connect_timeout = CONNECT_SECONDS,
+        .max_body = ANSWER_MAX,
+        .secret = true};
+    http = arc_http_request(loop, &post);
+  }
+  arc_buf_free(&body);
+  return http;
+}
+
+static void detach(struct arc_op *op) {
+  struct token_op *token = (struct token_op *)op;
+  arc_op_free(token->http);
+  token->http = NULL;
+}
+
+static void destroy(struct arc_op *op) {
+  detach(op);
+  arc_token_clear(&((struct token_op *)op)->token);
+  free(op);
+}
+
+struct arc_op *arc_token_request(struct arc_loop *loop,
+                                 const struct arc_token_request *request) {
+  static const struct arc_op_class token_class = {
+      .name = "token.request", .detach = detach, .destroy = destroy};
+  struct token_op *op =
+      arc_op_new(loop, &token_class, sizeof *op, ARC_FOREVER);
+  if (!op) {
+    return NULL;
+  }
+  op->asked = arc_loop_time(loop);
+  op->http = post_form(loop, request);
+  if (op->http) {
+    op->http->notify = answered;
+    op->http->notify_arg = op;
+  } else {
+    arc_op_finish(&op->op, arc_err_new(ARC_E_NOMEM, "out of memory"));
+  }
+  return &op->op;
+}
+
+struct arc_token *arc_token_of(struct arc_op *op) {
+  return &((struct token_op *)op)->token;
+}

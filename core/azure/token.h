@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARC_TOKEN_H
+#define ARC_TOKEN_H
+
+#include "loop/loop.h"
+#include "util/secret.h"
+
+struct arc_form_field {
+  const char *name;
+  const char *value; /* n bytes */
+  size_t n;
+};
+
+/* Borrowed for the call only. */
+struct arc_token_request {
+  const char *url;
+  const struct arc_form_field *fields;
+  size_t n_fields;
+  const char *ca;
+  int64_t deadline;
+};
+
+/* What a token endpoint, or a command, has given. */
+struct arc_token {
+  struct arc_secret *secret;
+  struct arc_secret *refresh_token; /* or NULL */
+  double expires_on;
+  double refresh_on;  /* negative = not given */
+  char *type, *scope; /* or NULL */
+  char *tenant, *subscription; /* of az; or NULL */
+};
+void arc_token_clear(struct arc_token *token);
+
+/* One POST of a form. The request and the answer are wiped. NULL without
+ * memory. */
+struct arc_op *arc_token_request(struct arc_loop *loop,
+                                 const struct arc_token_request *request);
+/* The token of an op that succeeded, which owns it. */
+struct arc_token *arc_token_of(struct arc_op *op);
+
+/* The error of an answer that is not a token. Pure. */
+struct arc_err *arc_token_error(int status, const char *body, size_t n);
+
+#endif

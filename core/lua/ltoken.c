@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* arclua.core.token: tokens of Entra and of commands. */
+#include <string.h>
+
+#include "azure/az.h"
+#include "azure/claims.h"
+#include "azure/json.h"
+#include "azure/token.h"
+#include "lua/lazure.h"
+#include "lua/lcore.h"
+
+enum { ARGS_MAX = 64 };
+
+struct options {
+  const char *url, *ca;
+  double timeout;
+};
+
+static const struct arc_opt request_options[] = {
+    {"url", ARC_OPT_STRING, offsetof(struct options, url), true, 0, 0},
+    {"form", ARC_OPT_ANY, 0, true, 0, 0},
+    {"ca", ARC_OPT_STRING, offsetof(struct options, ca), false, 0, 0},
+    {"timeout", ARC_OPT_NUMBER, offsetof(struct options, timeout), false, 0,
+     1e9},
+    {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
+
+static const struct arc_opt command_options[] = {
+    {"args", ARC_OPT_ANY, 0, true, 0, 0},
+    {"timeout", ARC_OPT_NUMBER, offsetof(struct options, timeout), false, 0,
+     1e9},
+    {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
+
+static void set_text(lua_State *L, const char *key, const char *text) {
+  if (text) {
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, key);
+  }
+}
+
+static int push_token(lua_State *L, struct arc_token *token) {
+  arc_pushsecret(L, arc_secret_ref(token->secret));
+  lua_createtable(L, 0, 6);
+  lua_pushnumber(L, token->expires_on);
+  lua_setfield(L, -2, "expires_on");
+  if (token->refresh_on >= 0) {
+    lua_pushnumber(L, token->refresh_on);
+    lua_setfield(L, -2, "refresh_on");
+  }
+  set_text(L, "token_type", token->type);
+  set_text(L, "scope", token->scope);
+  set_text(L, "tenant", token->tenant);
+  set_text(L, "subscription", token->subscription);
+  if (token->refresh_token) {
+    arc_pushsecret(L, arc_secret_ref(token->refresh_token));
+    lua_setfield(L, -2, "refresh_token");
+  }
+  return 2;
+}
+
+static int finish_request(lua_State *L, struct arc_op *op) {
+  return op->err ? arc_pushfail(L, op->err) : push_token(L, arc_token_of(op));
+}
+
+static int finish_command(lua_State *L, struct arc_op *op) {
+  return op->err ? arc_pushfail(L, op->err)
+                 : push_token(L, arc_az_token_of(op));
+}
+
+/* The value is on top of the stack, the name below it. */
+static void read_field(lua_State *L, struct arc_form_field *field) {
+  if (lua_type(L, -2) != LUA_TSTRING) {
+    luaL_error(L, "option 'form': names must be strings");
+  }
+  field->name = lua_tostring(L, -2);
+  struct arc_secret *secret = arc_tosecret(L, -1);
+  if (secret) {
+    field->value = secret->bytes;
+    field->n = secret->len;
+  } else if (lua_type(L, -1) == LUA_TSTRING) {
+    field->value = lua_tolstring(L, -1, &field->n);
+  } else {
+    luaL_error(L, "option 'form': '%s' must be a string or a secret, got %s",
+               field->name, luaL_typename(L, -1));
+  }
+}
+
+/* Pushes the form and a userdata with its fields. */
+static struct arc_form_field *check_form(lua_State *L, size_t *n) {
+  if (lua_getfield(L, 1, "form") != LUA_TTABLE) {
+    luaL_error(L, "option 'form': table expected, got %s",
+               luaL_typename(L, -1));
+  }
+  int table = lua_gettop(L);
+  size_t count = 0;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    count++;
+  }
+  struct arc_form_field *fields =
+      lua_newuserdatauv(L, (count + 1) * sizeof *fields, 0);
+  *n = 0;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    read_field(L, &fields[(*n)++]);
+  }
+  return fields;
+}
+
+static int l_request(lua_State *L) {
+  struct options opts = {.timeout = 30};
+  struct arc_token_request request = {0};
+  struct arc_loop *loop = arc_getloop(L);
+  lua_settop(L, 1);
+  arc_checkoptions(L, 1, request_options, &opts);
+  request.fields = check_form(L, &request.n_fields);
+  request.url = opts.url;
+  request.ca = opts.ca;
+  request.deadline = arc_loop_deadline(loop, opts.timeout);
+  return arc_await(L, arc_token_request(loop, &request), finish_request);
+}
+
+/* Pushes the table and its strings. */
+static void check_args(lua_State *L, char *args[ARGS_MAX + 1]) {
+  if (lua_getfield(L, 1, "args") != LUA_TTABLE) {
+    luaL_error(L, "option 'args': table expected, got %s",
+               luaL_typename(L, -1));
+  }
+  lua_Integer n = luaL_len(L, -1);
+  if (n < 1 || n > ARGS_MAX) {
+    luaL_error(L, "option 'args': 1 to %d strings expected", ARGS_MAX);
+  }
+  int table = lua_gettop(L);
+  luaL_checkstack(L, (int)n, "args");
+  for (lua_Integer i = 1; i <= n; i++) {
+    if (lua_geti(L, table, i) != LUA_TSTRING) {
+      luaL_error(L, "option 'args': strings expected, got %s",
+                 luaL_typename(L, -1));
+    }
+    args[i - 1] = (char *)(void *)lua_tostring(L, -1);
+  }
+  args[n] = NULL;
+}
+
+static int l_command(lua_State *L) {
+  struct options opts = {.timeout = 15};
+  struct arc_loop *loop = arc_getloop(L);
+  char *args[ARGS_MAX + 1];
+  lua_settop(L, 1);
+  arc_checkoptions(L, 1, command_options, &opts);
+  check_args(L, args);
+  return arc_await(
+      L, arc_az_token(loop, args, arc_loop_deadline(loop, opts.timeout)),
+      finish_command);
+}
+
+static int claims_gc(lua_State *L) {
+  json_t **box = luaL_checkudata(L, 1, "arclua.claims");
+  arc_json_wipe(*box);
+  *box = NULL;
+  return 0;
+}
+
+static int l_claims(lua_State *L) {
+  static const char *const shown[] = {"tid", "oid", "appid", "upn",
+                                      "aud", "exp", "iss"};
+  struct arc_secret *token = arc_checksecret(L, 1);
+  void **box = arc_newbox(L, "arclua.claims");
+  json_t *claims = *box = arc_claims_read(token);
+  if (!claims) {
+    return 0;
+  }
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+    const json_t *value = json_object_get(claims, shown[i]);
+    if (json_is_integer(value)) {
+      lua_pushinteger(L, json_integer_value(value));
+      lua_setfield(L, -2, shown[i]);
+    } else {
+      set_text(L, shown[i], json_string_value(value));
+    }
+  }
+  arc_json_wipe(claims);
+  *box = NULL;
+  return 1;
+}
+
+void arc_opentoken(lua_State *L) {
+  static const luaL_Reg functions[] = {{"request", l_request},
+                                       {"command", l_command},
+                                       {"claims", l_claims},
+                                       {NULL, NULL}};
+  arc_newtype(L, "arclua.claims", NULL, claims_gc);
+  luaL_newlib(L, functions);
+  lua_setfield(L, -2, "token");
+}
