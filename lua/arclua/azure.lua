@@ -9,6 +9,7 @@ local config = require "arclua.config"
 local connect = require "arclua.connect"
 local connectivity = require "arclua.arm.connectivity"
 local credential = require "arclua.credential"
+local defaults = require "arclua.defaults"
 local machines = require "arclua.machines"
 local paths = require "arclua.paths"
 local scope = require "arclua.scope"
@@ -40,6 +41,17 @@ local RULES = {
   config = "string|table", known_hosts = "string", log = "function", primitives = "table",
 }
 
+-- opts over what the program's global options say.
+local function complete(opts)
+  local out = {}
+  for _, source in ipairs { defaults.login, opts } do
+    for name, value in pairs(source) do
+      out[name] = value
+    end
+  end
+  return out
+end
+
 local function load_config(given)
   if type(given) == "table" then
     return given
@@ -69,7 +81,7 @@ end
 ---@param opts arclua.LoginOptions?
 ---@return arclua.Azure|nil, arclua.Error?
 function azure.login(opts)
-  opts = check.options(opts, RULES, 3)
+  opts = complete(check.options(opts, RULES, 3))
   local settings, err = load_config(opts.config)
   if not settings then
     return nil, err

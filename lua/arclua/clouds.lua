@@ -170,7 +170,8 @@ end
 
 local function is_loopback(origin)
   local host = origin:match "^https://([^:]+)"
-  return host == "localhost" or host:find "^127%.%d+%.%d+%.%d+$" ~= nil
+  return host == "localhost" or host:find "%.localhost$" ~= nil
+    or host:find "^127%.%d+%.%d+%.%d+$" ~= nil
 end
 
 -- "credential": "environment" is believed only where it cannot be used to lure a secret off
