@@ -7,7 +7,7 @@
 
 #include "util/err.h"
 
-enum { IDLE_CONNECTIONS = 32, HOST_CONNECTIONS = 64 };
+enum { IDLE_CONNECTIONS = 64, HOST_CONNECTIONS = 16 };
 
 static const char part_name[] = "curl";
 
