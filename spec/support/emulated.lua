@@ -106,7 +106,7 @@ function emulated.session(e, name)
 end
 
 --- A sender's upgrade request by hand: the whole head of the answer. changes: headers laid over
---- (false removes); opts.path, opts.query instead of those of the credentials.
+--- (false removes); opts.path, opts.query instead of the usual ones (query = false: none).
 function emulated.upgrade(e, credentials, changes, opts)
   opts = opts or {}
   local headers = { Host = ("%s:%d"):format(e.state.relay_host, e.port), Upgrade = "websocket",
@@ -118,9 +118,12 @@ function emulated.upgrade(e, credentials, changes, opts)
   for name, value in pairs(changes or {}) do
     headers[name] = value or nil
   end
-  local text = ("GET %s?%s HTTP/1.1\r\n"):format(
-    opts.path or "/$hc/" .. credentials.hybridConnectionName,
-    opts.query or "sb-hc-action=connect&sb-hc-id=11111111-2222-4333-8444-555555555555")
+  local query = opts.query
+  if query == nil then
+    query = "sb-hc-action=connect&sb-hc-id=11111111-2222-4333-8444-555555555555"
+  end
+  local text = ("GET %s%s HTTP/1.1\r\n"):format(
+    opts.path or "/$hc/" .. credentials.hybridConnectionName, query and "?" .. query or "")
   for name, value in pairs(headers) do
     text = text .. name .. ": " .. value .. "\r\n"
   end

@@ -76,9 +76,21 @@ local function group_of_caller()
   return math.tointeger(tonumber(out)) or core.sys.getuid()
 end
 
-local function wrapper_env(passwd)
-  return { LD_PRELOAD = PRELOAD, NSS_WRAPPER_PASSWD = passwd, NSS_WRAPPER_GROUP = "/etc/group",
-    PATH = PATH }
+-- The system's groups but tty: sshd gives a terminal to the group of that name, which an
+-- ordinary user may not do unless devpts is mounted so; without the group it takes the user's.
+local function groups()
+  local lines = {}
+  for line in (core.sys.read_file("/etc/group") or ""):gmatch "[^\n]+" do
+    if not line:find "^tty:" then
+      lines[#lines + 1] = line .. "\n"
+    end
+  end
+  return table.concat(lines)
+end
+
+local function wrapper_env(who, passwd)
+  return { LD_PRELOAD = PRELOAD, NSS_WRAPPER_PASSWD = passwd,
+    NSS_WRAPPER_GROUP = who.groups, PATH = PATH }
 end
 
 local function mount_args(passwd, who, args)
@@ -98,7 +110,11 @@ end
 -- Asks the passwd database, through each way, for a home that only our file names.
 local function find_way(who, dir)
   local passwd = dir .. "/passwd.probe"
+  who.groups = dir .. "/group"
   local ok, err = core.sys.write_file(passwd, account.passwd(who, dir .. "/probe"), 420)
+  if ok then
+    ok, err = core.sys.write_file(who.groups, groups(), 420)
+  end
   if not ok then
     return nil, err
   end
@@ -106,7 +122,7 @@ local function find_way(who, dir)
   local function answers(out)
     return out and out:find(dir .. "/probe", 1, true) ~= nil
   end
-  if answers(output_of(query, wrapper_env(passwd), who)) then
+  if answers(output_of(query, wrapper_env(who, passwd), who)) then
     return "wrapper"
   elseif core.sys.getuid() == 0
       and answers(output_of(mount_args(passwd, who, query), { PATH = PATH }, {})) then
@@ -144,7 +160,7 @@ end
 --- What process.spawn needs to run sshd for a machine: args, env, uid, gid.
 function account.command(who, passwd, args)
   if who.way == "wrapper" then
-    return { args = args, env = wrapper_env(passwd), uid = who.drop and who.uid or nil,
+    return { args = args, env = wrapper_env(who, passwd), uid = who.drop and who.uid or nil,
       gid = who.drop and who.gid or nil }
   elseif who.way == "mount" then
     return { args = mount_args(passwd, who, args), env = { PATH = PATH } }

@@ -26,7 +26,7 @@ local OPTIONS = {
   machines = "integer|table", port = "integer", as_root = "boolean", page_size = "integer",
   seed = "integer", faults = "table", throttle = "string|number", setup = "string",
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
-  token_lifetime = "number", log_file = "string", bound = "boolean",
+  token_lifetime = "number", rendezvous = "number", log_file = "string", bound = "boolean",
 }
 
 ---@class arclua.Emulator
@@ -180,7 +180,7 @@ end
 ---@param opts { machines: integer|table[]?, port: integer?, as_root: boolean?, page_size: integer?,
 ---   seed: integer?, faults: table[]?, throttle: string|number?, setup: string?,
 ---   subscriptions: integer?, registered: boolean?, registration_delay: number?,
----   token_lifetime: number?, log_file: string?, bound: boolean? }?
+---   token_lifetime: number?, rendezvous: number?, log_file: string?, bound: boolean? }?
 ---   machines: how many (3), or a list of { name, group, subscription, os, tags, status, setup,
 ---   ssh_port }; setup: "ready" (default), "endpoint" (no service configuration), "none";
 ---   bound: this process ends (TERM, then KILL) when the one that started it ends

@@ -9,8 +9,6 @@ local text = require "arclua.emulator.text"
 
 local relay = {}
 
-local RENDEZVOUS = 30 -- seconds that a listener has to accept
-
 local NO_ENDPOINT = "Endpoint does not exist."
 local NO_LISTENER = "There are no listeners connected for the endpoint."
 local NOT_ACCEPTED = "None of the connected listeners accepted the connections within the "
@@ -133,7 +131,7 @@ local function agent(emulator, conn, request, call)
   local name, faults = call.machine.name, emulator.state.faults
   local fault = faults:take("agent", name)
   if fault and fault.kind == "silent" then
-    core.sleep(RENDEZVOUS)
+    core.sleep(emulator.state.rendezvous)
     refuse(emulator, conn, call, 404, NOT_ACCEPTED)
     return nil
   end

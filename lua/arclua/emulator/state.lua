@@ -8,6 +8,7 @@ local state = {}
 local TENANT = "a5c1e000-0000-4000-8000-0000000000aa"
 local SUBSCRIPTION = "a5c1e000-0000-4000-8000-%012d"
 local LOCATION = "westeurope"
+local RENDEZVOUS = 30 -- seconds that a listener has to accept a sender
 
 -- The pattern that machines are made by, over and over.
 local PATTERN = {
@@ -99,6 +100,7 @@ function state.new(opts)
     relay_key_name = "sender" .. os.date("!%Y%m%d"),
     token_lifetime = opts.token_lifetime or 3599, page_size = opts.page_size or 100,
     registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
+    rendezvous = opts.rendezvous or RENDEZVOUS,
     subscriptions = {}, groups = {}, group_list = {}, machines = {}, by_id = {}, by_name = {},
     relays = {}, last_ns = 0,
   }
