@@ -64,16 +64,25 @@ struct arc_loop *arc_loop_new(void) {
   return loop;
 }
 
+static void close_rest(uv_handle_t *handle, void *arg) {
+  (void)arg;
+  if (!uv_is_closing(handle)) {
+    uv_close(handle, NULL);
+  }
+}
+
 void arc_loop_free(struct arc_loop *loop) {
   if (!loop) {
     return;
+  }
+  while (loop->alive[ARC_N_LINGERS] && arc_loop_turn(loop, true)) {
   }
   while (loop->parts) {
     struct arc_part *part = loop->parts;
     loop->parts = part->next;
     part->free(part);
   }
-  uv_close((uv_handle_t *)&loop->alarm, NULL);
+  uv_walk(&loop->uv, close_rest, NULL); // what was forgotten must not hang us
   while (uv_run(&loop->uv, UV_RUN_NOWAIT)) {
   }
   uv_loop_close(&loop->uv);

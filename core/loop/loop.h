@@ -33,7 +33,8 @@ struct arc_timer {
 enum { ARC_FOREVER = -1 }; /* a deadline that never comes */
 
 struct arc_loop *arc_loop_new(void); /* NULL: no memory or descriptors */
-/* Closes everything; all handles and operations must be gone. */
+/* Runs until no linger is left, then closes everything; all operations must
+ * be gone. */
 void arc_loop_free(struct arc_loop *loop);
 uv_loop_t *arc_loop_uv(struct arc_loop *loop);
 
