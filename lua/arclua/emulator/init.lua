@@ -165,7 +165,9 @@ end
 
 local function run(self, opts)
   return all {
+    -- First of all the guardian: what follows takes its time, and whoever started us may die.
     function() return make_dirs(self, opts.as_root) end,
+    function() return state.make_secrets(self.state) end,
     function() return make_privsep(self) end,
     function() return make_identity(self) end,
     function() return listen(self, opts.port or 0) end,

@@ -90,13 +90,18 @@ function state.add_machine(s, spec)
   return machine
 end
 
---- The whole state for the options of emulator.start.
+--- Makes the secrets: random at each start, and slow (an RSA key).
+function state.make_secrets(s)
+  s.client_secret = core.crypto.base64url(core.crypto.random(30))
+  s.relay_key = core.crypto.base64(core.crypto.random(32))
+  s.key, s.kid = core.crypto.rsa_key(), core.crypto.uuid()
+  return true
+end
+
+--- What exists, for the options of emulator.start; still without secrets.
 function state.new(opts)
   local s = {
     tenant = TENANT, client_id = core.crypto.uuid(), object_id = core.crypto.uuid(),
-    client_secret = core.crypto.base64url(core.crypto.random(30)),
-    key = core.crypto.rsa_key(), kid = core.crypto.uuid(),
-    relay_key = core.crypto.base64(core.crypto.random(32)),
     relay_key_name = "sender" .. os.date("!%Y%m%d"),
     token_lifetime = opts.token_lifetime or 3599, page_size = opts.page_size or 100,
     registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
