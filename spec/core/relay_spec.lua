@@ -1,0 +1,355 @@
+-- SPDX-License-Identifier: MIT
+local core = require "arclua.core"
+local frames = require "frames"
+local harness = require "harness"
+local both = harness.both
+
+local GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+local function credentials(changes)
+  local relay = {
+    namespaceName = "ns", namespaceNameSuffix = "servicebus.localhost:9",
+    hybridConnectionName = "microsoft.hybridcompute/machines/ab/17/v2",
+    accessKey = "SharedAccessSignature sr=x&sig=y", expiresOn = 1790003600,
+    serviceConfigurationToken = "jwt.jwt.jwt",
+  }
+  for key, value in pairs(changes or {}) do
+    relay[key] = value or nil
+  end
+  local parts = {}
+  for key, value in pairs(relay) do
+    parts[#parts + 1] = ("%q:%s"):format(key,
+      type(value) == "number" and value or '"' .. value:gsub("[%c\"\\]", function(c)
+        return ("\\u%04x"):format(c:byte())
+      end) .. '"')
+  end
+  return '{"relay":{' .. table.concat(parts, ",") .. "}}"
+end
+
+local info = assert(core.relayinfo(credentials()))
+
+-- SHA-1 of short texts: only openssl is at hand.
+local function accept_for(key)
+  local child = assert(core.process.spawn { stdin = "pipe",
+    args = { "openssl", "dgst", "-sha1", "-binary" } })
+  local to <close> = child:stdin()
+  local from <close> = child:stdout()
+  to:write(key .. GUID)
+  to:close()
+  local digest = ""
+  for chunk in function() return from:read() end do
+    digest = digest .. chunk
+  end
+  child:wait()
+  child:close()
+  return core.crypto.base64(digest)
+end
+
+-- A peer that reads the request and writes what reply(request, accept) returns.
+local function upgrade(reply, opts, with)
+  local mine, theirs = core.pair()
+  local request = ""
+  local peer = core.spawn(function()
+    repeat
+      request = request .. (theirs:read() or "\r\n\r\n")
+    until request:find("\r\n\r\n", 1, true)
+    local key = request:match "Sec%-WebSocket%-Key: (%S+)"
+    theirs:write(reply(request, key))
+    return theirs
+  end)
+  local stream, err = core.relay.upgrade(mine, with or info, opts or { port = 22 })
+  return stream, err, peer:await(), request
+end
+
+local function switching(accept, extra)
+  return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n" ..
+    "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: " .. accept .. "\r\n" ..
+    (extra or "") .. "\r\n"
+end
+
+describe("relay credentials", function()
+  it("print nothing, and tell host, path and expiry", function()
+    assert.equal("<redacted>", tostring(info))
+    assert.equal("ns.servicebus.localhost:9", info:host())
+    assert.equal("microsoft.hybridcompute/machines/ab/17/v2", info:path())
+    assert.equal(1790003600, info:expires_on())
+  end)
+
+  it("may come in base64 and as a secret; 443 is no part of the host", function()
+    local text = credentials { namespaceNameSuffix = "servicebus.windows.net:443" }
+    local again = assert(core.relayinfo(core.secret(core.crypto.base64(text))))
+    assert.equal("ns.servicebus.windows.net", again:host())
+    again:close()
+    assert.has_error(function() again:host() end)
+  end)
+
+  local bad = {
+    accessKey = { false, "", "a\r\nX: y", "a\0b", "caf\xc3\xa9", " a" },
+    serviceConfigurationToken = { "a\nb", "a\0b", ("x"):rep(20000) },
+    namespaceName = { false, "", "a/b", "a@b", "a b", "a..b", ".a", "a:1", ("x"):rep(201) },
+    namespaceNameSuffix = { false, "", "a/b", "x:0", "x:65536", "x:", "x:1:2", "x?y" },
+    hybridConnectionName = { false, "", "a b", "a?b", "a#b", "../b", "a/../b", "a/..", "/a", "a\r\nb" },
+  }
+  for key, values in pairs(bad) do
+    for i, value in ipairs(values) do
+      it(("refuse %s %d"):format(key, i), function()
+        local got, err = core.relayinfo(credentials { [key] = value })
+        assert.is_nil(got)
+        assert.equal("relay.bad-credentials", err.reason)
+        assert.truthy(err.message:find(key, 1, true))
+      end)
+    end
+  end
+
+  it("refuse what is not JSON", function()
+    for _, text in ipairs { "", "{", "[]", "null", "{}", '{"relay":3}', ("["):rep(5000) } do
+      local got, err = core.relayinfo(text)
+      assert.is_nil(got)
+      assert.equal("relay.bad-credentials", err.reason)
+    end
+  end)
+end)
+
+describe("relay upgrade", function()
+  both("sends exactly the headers of the protocol", function()
+    local stream, err, peer, request = upgrade(function(_, key)
+      return switching(accept_for(key)) .. frames.make(2, "SSH-2.0-x\r\n")
+    end)
+    assert(stream, err)
+    local id, key = request:match "sb%-hc%-id=(%S+)", request:match "Key: (%S+)"
+    assert.truthy(id:match "^%x+%-%x+%-4%x+%-[89ab]%x+%-%x+$")
+    assert.equal(16, #core.crypto.unbase64(key))
+    assert.equal(table.concat({
+      "GET /$hc/microsoft.hybridcompute/machines/ab/17/v2?sb-hc-action=connect&sb-hc-id=" ..
+        id .. " HTTP/1.1",
+      "Host: ns.servicebus.localhost:9", "Upgrade: websocket", "Connection: Upgrade",
+      "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " .. key,
+      "ServiceBusAuthorization: SharedAccessSignature sr=x&sig=y",
+      "Service-Configuration-Token: jwt.jwt.jwt", "Microsoft-Guestgateway-Target: localhost:22",
+      "User-Agent: arclua/" .. core.version, "", "" }, "\r\n"), request)
+    assert.equal("SSH-2.0-x\r\n", stream:read())
+    stream:abort()
+    peer:close()
+  end)
+
+  both("leaves an absent service token out", function()
+    local bare = assert(core.relayinfo(credentials { serviceConfigurationToken = false }))
+    local stream, err, peer, request = upgrade(function() return "HTTP/1.1 500 x\r\n\r\n" end,
+      { port = 2222 }, bare)
+    assert.is_nil(stream)
+    assert.equal("relay.server-error", err.reason)
+    assert.is_nil(request:find("Service-Configuration-Token", 1, true))
+    assert.truthy(request:find("Target: localhost:2222\r\n", 1, true))
+    peer:close()
+  end)
+
+  local wrong = {
+    ["a wrong accept"] = function() return switching "AAAAAAAAAAAAAAAAAAAAAAAAAAA=" end,
+    ["no accept"] = function()
+      return "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    end,
+    ["two accepts"] = function(_, key)
+      local accept = accept_for(key)
+      return switching(accept, "Sec-WebSocket-Accept: " .. accept .. "\r\n")
+    end,
+    ["no Upgrade"] = function(_, key)
+      return (switching(accept_for(key)):gsub("Upgrade: WebSocket\r\n", ""))
+    end,
+    ["no Connection"] = function(_, key)
+      return (switching(accept_for(key)):gsub("Connection: [^\r]*\r\n", ""))
+    end,
+    ["an extension"] = function(_, key)
+      return switching(accept_for(key), "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+    end,
+    ["a subprotocol"] = function(_, key)
+      return switching(accept_for(key), "Sec-WebSocket-Protocol: x\r\n")
+    end,
+    ["HTTP/1.0"] = function(_, key)
+      return (switching(accept_for(key)):gsub("^HTTP/1.1", "HTTP/1.0"))
+    end,
+    ["100"] = function() return "HTTP/1.1 100 Continue\r\n\r\n" end,
+  }
+  for what, reply in pairs(wrong) do
+    it("refuses an answer with " .. what, function()
+      local stream, err, peer = upgrade(reply)
+      assert.is_nil(stream)
+      assert.equal("relay.bad-answer", err.reason)
+      assert.equal("relay.connect", err.op)
+      assert.equal("upgrade", err.phase)
+      assert.is_nil(peer:read())
+      peer:close()
+      assert.equal("", harness.leftovers())
+    end)
+  end
+
+  local T = " TrackingId:1-2_G5, SystemTracker:sb://x, Timestamp:2025-04-24T11:08:04"
+  local rows = {
+    { 200, "OK", "net.proxy-answer" },
+    { 302, "Found", "net.proxy-answer" },
+    { 407, "Proxy Authentication Required", "net.proxy-answer" },
+    { 400, "This endpoint is only for web-socket requests", "net.proxy-answer" },
+    { 400, "Rejected by user code", "relay.rejected" },
+    { 401, "The token has an invalid signature.", "relay.denied" },
+    { 401, "Ip has been prevented to connect to the endpoint", "relay.denied" },
+    { 403, "Forbidden", "relay.denied" },
+    { 404, "Endpoint does not exist.", "relay.no-endpoint", true },
+    { 404, "There are no listeners connected for the endpoint.", "relay.no-listener", true },
+    { 404, "None of the connected listeners accepted the connections within the allowed timeout",
+      "relay.too-slow", true },
+    { 404, "None of the connected listeners meet the AllowedListeners criteria", "relay.rejected" },
+    { 408, "Timeout", "relay.too-slow", true },
+    { 418, "anything", "relay.rejected" },
+    { 429, "Slow down", "relay.busy", true },
+    { 500, "Internal error", "relay.server-error", true },
+    { 502, "The Listener's custom AcceptHandler threw an exception.", "relay.rejected" },
+    { 502, "Bad Gateway", "relay.server-error", true },
+    { 503, "connection to localhost:22 failed: dial tcp [::1]:22: connect: connection refused",
+      "relay.sshd-refused" },
+    { 503, "The server is busy", "relay.busy", true },
+    { 504, "Gateway Timeout", "relay.too-slow", true },
+  }
+  for _, row in ipairs(rows) do
+    it(("reads %d %s"):format(row[1], row[2]), function()
+      local stream, err, peer = upgrade(function()
+        return ("HTTP/1.1 %d %s%s\r\nContent-Length: 99999999\r\n\r\n"):format(row[1], row[2], T)
+      end)
+      assert.is_nil(stream)
+      assert.equal(row[3], err.reason)
+      assert.equal(row[1], err.status)
+      assert.equal("1-2_G5", err.tracking_id)
+      assert.equal(row[4] or false, err.retryable)
+      assert.equal(("%s (%d)"):format(row[2], row[1]), err.message)
+      peer:close()
+    end)
+  end
+
+  both("gives up on a mute relay", function()
+    local stream, err, peer = upgrade(function() return "HTTP/1.1" end,
+      { port = 22, answer_timeout = 0.05 })
+    assert.is_nil(stream)
+    assert.equal("relay.no-answer", err.reason)
+    peer:close()
+  end)
+
+  both("can be cancelled while it waits", function()
+    local mine, theirs = core.pair()
+    local waiter = core.spawn(function() return core.relay.upgrade(mine, info, { port = 22 }) end)
+    assert.truthy(theirs:read())
+    waiter:cancel()
+    local stream, err = waiter:await()
+    assert.is_nil(stream)
+    assert.equal("cancelled", err.code)
+    theirs:close()
+  end)
+
+  it("raises on misuse", function()
+    local mine, theirs = core.pair()
+    assert.has_error(function() core.relay.upgrade(mine, info) end)
+    assert.has_error(function() core.relay.upgrade(mine, info, { port = 0 }) end)
+    assert.has_error(function() core.relay.upgrade(mine, info, { prot = 22 }) end)
+    assert.has_error(function() core.relay.upgrade(mine, {}, { port = 22 }) end)
+    mine:close()
+    theirs:close()
+  end)
+end)
+
+describe("relay connect", function()
+  local NAME = "ns.servicebus.localhost"
+  local made = core.crypto.make_ca { NAME }
+  local ca = os.tmpname()
+  setup(function() assert(core.sys.write_file(ca, made.ca)) end)
+  teardown(function() os.remove(ca) end)
+
+  local function at(port)
+    return assert(core.relayinfo(credentials { namespaceNameSuffix = "servicebus.localhost:" .. port }))
+  end
+
+  both("runs bytes both ways over TLS", function()
+    local server = assert(core.server.listen { cert = made.cert, key = made.key })
+    local far = core.spawn(function()
+      local conn <close> = assert(server:accept())
+      assert(conn:request())
+      local ws = assert(conn:websocket())
+      local total = 0
+      for chunk in function() return ws:read() end do
+        assert(ws:write(chunk))
+        total = total + #chunk
+      end
+      ws:close()
+      return total
+    end)
+    local stream, err = core.relay.connect(at(server:port()), { port = 22, ca = ca })
+    assert(stream, err)
+    local sent = core.crypto.random(1 << 20)
+    local writer = core.spawn(function()
+      assert(stream:write(sent))
+      stream:shutdown()
+    end)
+    local parts = {}
+    for chunk in function() return stream:read() end do
+      parts[#parts + 1] = chunk
+    end
+    assert.equal(core.crypto.sha256(sent), core.crypto.sha256(table.concat(parts)))
+    writer:await()
+    stream:close()
+    assert.equal(#sent, far:await())
+    server:close()
+  end)
+
+  both("says untrusted, and sends nothing", function()
+    local server = assert(core.server.listen { cert = made.cert, key = made.key })
+    local far = core.spawn(function()
+      local conn <close> = assert(server:accept())
+      return conn:request()
+    end)
+    local stream, err = core.relay.connect(at(server:port()), { port = 22 })
+    assert.is_nil(stream)
+    assert.equal("tls.untrusted", err.reason)
+    assert.equal("tls", err.phase)
+    assert.equal("relay.connect", err.op)
+    assert.is_nil((far:await()))
+    server:close()
+  end)
+
+  both("says refused, and times out on a mute server", function()
+    local listener = core.tcp.listen("127.0.0.1", 0)
+    local port = listener:port()
+    local stream, err = core.relay.connect(at(port), { port = 22, ca = ca, connect_timeout = 0.1 })
+    assert.is_nil(stream)
+    assert.equal("timeout", err.code)
+    listener:close()
+    stream, err = core.relay.connect(at(port), { port = 22, ca = ca })
+    assert.is_nil(stream)
+    assert.equal("refused", err.code)
+  end)
+
+  both("can be cancelled in the handshake", function()
+    local listener = core.tcp.listen("127.0.0.1", 0)
+    local waiter = core.spawn(function()
+      return core.relay.connect(at(listener:port()), { port = 22, ca = ca })
+    end)
+    local peer = assert(listener:accept())
+    assert.truthy(peer:read(1))
+    waiter:cancel()
+    local stream, err = waiter:await()
+    assert.is_nil(stream)
+    assert.equal("cancelled", err.code)
+    peer:close()
+    listener:close()
+  end)
+
+  both("calls a handshake that breaks off closed, worth another try", function()
+    local listener = core.tcp.listen("127.0.0.1", 0)
+    local far = core.spawn(function()
+      local peer = assert(listener:accept())
+      peer:read(1)
+      peer:abort()
+    end)
+    local stream, err = core.relay.connect(at(listener:port()), { port = 22, ca = ca })
+    assert.is_nil(stream)
+    assert.equal("closed", err.code)
+    assert.is_true(err.retryable)
+    far:await()
+    listener:close()
+  end)
+end)
