@@ -14,7 +14,8 @@
 
 enum { DEFAULT_TIMEOUT = 30, DEFAULT_OUTPUT = 1024 * 1024 };
 
-/* ---- ssh.connect ---------------------------------------------------------- */
+/* ---- ssh.connect ----------------------------------------------------------
+ */
 
 struct connect_options {
   const char *user, *alias, *policy, *os;
@@ -32,8 +33,8 @@ static const struct arc_opt CONNECT[] = {
      offsetof(struct connect_options, policy), false, 0, 0},
     {"identities", ARC_OPT_ANY, 0, false, 0, 0},
     {"agent", ARC_OPT_ANY, 0, false, 0, 0},
-    {"passphrase", ARC_OPT_SECRET,
-     offsetof(struct connect_options, passphrase), false, 0, 0},
+    {"passphrase", ARC_OPT_SECRET, offsetof(struct connect_options, passphrase),
+     false, 0, 0},
     {"timeout", ARC_OPT_NUMBER, offsetof(struct connect_options, timeout),
      false, 0, 1e9},
     {"os", ARC_OPT_STRING, offsetof(struct connect_options, os), false, 0, 0},
@@ -53,8 +54,7 @@ static int choose(lua_State *L, const char *name, const char *word,
 /* A NULL-terminated array of the strings in list option `name` of the table
  * at index, which keeps them alive; pushed as a userdata. NULL (and nil is
  * pushed) when the option is absent. */
-static const char *const *push_list(lua_State *L, int index,
-                                    const char *name) {
+static const char *const *push_list(lua_State *L, int index, const char *name) {
   int type = lua_getfield(L, index, name);
   if (type == LUA_TNIL) {
     return NULL;
@@ -138,7 +138,8 @@ static int l_connect(lua_State *L) {
   return arc_await(L, arc_session_connect(loop, stream, &opts), connected);
 }
 
-/* ---- session:exec ---------------------------------------------------------- */
+/* ---- session:exec ----------------------------------------------------------
+ */
 
 struct exec_options {
   double timeout;
@@ -306,7 +307,7 @@ static enum arc_guarded check_guard(lua_State *L) {
     luaL_error(L, "option 'guard': boolean expected, got %s",
                luaL_typename(L, -1));
   }
-  enum arc_guarded guard = type == LUA_TNIL         ? ARC_GUARD_AUTO
+  enum arc_guarded guard = type == LUA_TNIL       ? ARC_GUARD_AUTO
                            : lua_toboolean(L, -1) ? ARC_GUARD_ON
                                                   : ARC_GUARD_OFF;
   lua_pop(L, 1);
@@ -330,8 +331,7 @@ static const char *const *push_env(lua_State *L) {
     return NULL;
   }
   if (type != LUA_TTABLE) {
-    luaL_error(L, "option 'env': table expected, got %s",
-               luaL_typename(L, -1));
+    luaL_error(L, "option 'env': table expected, got %s", luaL_typename(L, -1));
   }
   size_t n = 0;
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -397,7 +397,8 @@ static int l_banner(lua_State *L) {
   return 1;
 }
 
-/* ---- ssh.keygen ------------------------------------------------------------ */
+/* ---- ssh.keygen ------------------------------------------------------------
+ */
 
 static int push_line(lua_State *L) {
   lua_pushstring(L, lua_touserdata(L, 1));

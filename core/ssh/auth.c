@@ -50,9 +50,11 @@ static const char *accepted(struct arc_session *s, struct arc_buf *list) {
 
 static struct arc_err *refused(struct arc_session *s) {
   struct arc_buf list = {0};
-  struct arc_err *err = arc_session_error(
-      s, "ssh.auth-refused", "%s refused every key for user %s (it accepts: "
-      "%s)", s->alias, s->user, accepted(s, &list));
+  struct arc_err *err =
+      arc_session_error(s, "ssh.auth-refused",
+                        "%s refused every key for user %s (it accepts: "
+                        "%s)",
+                        s->alias, s->user, accepted(s, &list));
   if (s->auth.skip && !err->cause) {
     err->cause = arc_err_ref(s->auth.skip);
   }
@@ -70,7 +72,8 @@ static int give_up(struct arc_session *s, struct arc_err **err) {
   } else {
     *err = arc_err_reason("ssh.no-identity",
                           "no key to log in to %s as %s with: the agent "
-                          "holds none", s->alias, s->user);
+                          "holds none",
+                          s->alias, s->user);
   }
   return ARC_AUTH_FAILED;
 }
@@ -206,8 +209,8 @@ static int try_agent(struct arc_session *s, struct arc_err **err) {
   }
   auth->use_agent = false;
   struct arc_err *why = NULL;
-  auth->job = arc_agent_open(s->loop, s->ssh, auth->agent, agent_answered, s,
-                             &why);
+  auth->job =
+      arc_agent_open(s->loop, s->ssh, auth->agent, agent_answered, s, &why);
   if (!auth->job) {
     skip(auth, why);
     return give_up(s, err);

@@ -17,7 +17,8 @@ static struct arc_exec *of_member(struct arc_member *member) {
   return (struct arc_exec *)member;
 }
 
-/* ---- what libssh tells: only noted ---------------------------------------- */
+/* ---- what libssh tells: only noted ----------------------------------------
+ */
 
 static void note_status(ssh_session ssh, ssh_channel channel, int status,
                         void *arg) {
@@ -41,7 +42,8 @@ static void note_close(ssh_session ssh, ssh_channel channel, void *arg) {
   x->closed = true;
 }
 
-/* ---- ending ---------------------------------------------------------------- */
+/* ---- ending ----------------------------------------------------------------
+ */
 
 static void free_exec(struct arc_exec *x) {
   arc_timer_stop(x->loop, &x->timer);
@@ -73,11 +75,11 @@ static void conclude(struct arc_exec *x) {
   if (x->why) {
     x->err = arc_err_ref(x->why);
   } else if (x->signal[0]) {
-    x->err = arc_err_new(ARC_E_UNKNOWN, "the command was ended by SIG%s",
-                         x->signal);
+    x->err =
+        arc_err_new(ARC_E_UNKNOWN, "the command was ended by SIG%s", x->signal);
   } else if (!x->has_status) {
-    x->err = arc_err_reason("ssh.lost",
-                            "the command ended without an exit status");
+    x->err =
+        arc_err_reason("ssh.lost", "the command ended without an exit status");
   } else if (x->status) {
     x->err = arc_err_new(ARC_E_UNKNOWN, "the command exited with status %d",
                          x->status);
@@ -94,6 +96,7 @@ static void conclude(struct arc_exec *x) {
 /* The channel has done its work; the last word of a command. */
 static void finish(struct arc_exec *x) {
   struct arc_session *session = x->session;
+  bool opening = x->asked && x->stage == ARC_STAGE_OPEN;
   x->stage = ARC_STAGE_OVER;
   x->ended = arc_loop_now(x->loop);
   arc_timer_stop(x->loop, &x->timer);
@@ -107,7 +110,7 @@ static void finish(struct arc_exec *x) {
   arc_linger_end(x);
   if (x->channel) {
     ssh_remove_channel_callbacks(x->channel, &x->callbacks);
-    ssh_channel_free(x->channel);
+    arc_channel_drop(session, x->channel, opening);
     x->channel = NULL;
   }
   x->session = NULL;
@@ -136,21 +139,22 @@ void arc_exec_end(struct arc_exec *x, struct arc_err *why) {
 }
 
 static void too_late(void *arg) {
-  arc_exec_end(arg, arc_err_at(arc_err_new(ARC_E_TIMEOUT,
-                                           "the command took too long"),
-                               "ssh.exec", "command"));
+  arc_exec_end(
+      arg, arc_err_at(arc_err_new(ARC_E_TIMEOUT, "the command took too long"),
+                      "ssh.exec", "command"));
 }
 
-/* ---- running --------------------------------------------------------------- */
+/* ---- running ---------------------------------------------------------------
+ */
 
 static void refuse(struct arc_exec *x, const char *what) {
   struct arc_session *s = x->session;
-  x->sent = false;
-  x->why = x->why ? x->why
-                  : arc_err_at(arc_session_error(s, "ssh.channel-refused",
-                                                 "%s: %s", what,
-                                                 arc_session_text(s)),
-                               "ssh.exec", "channel");
+  x->sent = x->asked = false;
+  x->why =
+      x->why ? x->why
+             : arc_err_at(arc_session_error(s, "ssh.channel-refused", "%s: %s",
+                                            what, arc_session_text(s)),
+                          "ssh.exec", "channel");
   finish(x);
 }
 
@@ -189,6 +193,7 @@ static int ask_env(struct arc_exec *x) {
 static int request(struct arc_exec *x) {
   switch (x->stage) {
   case ARC_STAGE_OPEN:
+    x->asked = true;
     return ssh_channel_open_session(x->channel);
   case ARC_STAGE_PTY:
     return x->pty ? ssh_channel_request_pty_size(x->channel, "xterm", 80, 24)
@@ -242,9 +247,9 @@ static void step(struct arc_member *member) {
       arc_stdin_feed(x);
     }
   }
-  if (x->linger.on ? arc_linger_step(x)
-                   : x->closed && !x->sinks[0].backlog &&
-                         !x->sinks[1].backlog) {
+  if (x->linger.on
+          ? arc_linger_step(x)
+          : x->closed && !x->sinks[0].backlog && !x->sinks[1].backlog) {
     finish(x);
     return;
   }
@@ -257,7 +262,8 @@ static void session_closed(struct arc_member *member) {
                           "ssh.exec", "command"));
 }
 
-/* ---- starting --------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------
+ */
 
 static bool wants_guard(const struct arc_session *s,
                         const struct arc_exec_options *opts) {
@@ -292,8 +298,8 @@ static bool fill(struct arc_exec *x, const char *command,
     x->sinks[i].capture.max = opts->max_output;
   }
   return x->command && copy_env(x, opts->env) &&
-         (!opts->stdin_text || arc_buf_append(&x->stdin_buf, opts->stdin_text,
-                                              opts->stdin_len));
+         (!opts->stdin_text ||
+          arc_buf_append(&x->stdin_buf, opts->stdin_text, opts->stdin_len));
 }
 
 static bool open_channel(struct arc_exec *x) {
@@ -339,7 +345,8 @@ struct arc_exec *arc_exec_start(struct arc_session *session,
   return x;
 }
 
-/* ---- waiting ---------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------
+ */
 
 static void detach(struct arc_op *op) {
   struct exec_op *e = (struct exec_op *)op;
@@ -359,8 +366,7 @@ static bool defer(struct arc_op *op, struct arc_err *why) {
 }
 
 struct arc_op *arc_exec_wait(struct arc_exec *x) {
-  static const struct arc_op_class cls = {
-      .name = "ssh.exec", .detach = detach};
+  static const struct arc_op_class cls = {.name = "ssh.exec", .detach = detach};
   struct exec_op *e = arc_op_new(x->loop, &cls, sizeof *e, ARC_FOREVER);
   if (e) {
     e->exec = x;

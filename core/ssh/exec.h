@@ -19,14 +19,14 @@ struct arc_exec;
 enum arc_guarded { ARC_GUARD_AUTO, ARC_GUARD_ON, ARC_GUARD_OFF };
 
 struct arc_exec_options {
-  double timeout;            /* seconds; negative = none */
-  const char *stdin_text;    /* n bytes of input, or NULL */
+  double timeout;         /* seconds; negative = none */
+  const char *stdin_text; /* n bytes of input, or NULL */
   size_t stdin_len;
-  struct arc_stream *input;  /* or a stream, which is taken over; or NULL */
-  const char *const *env;    /* name, value, name, value ... NULL; or NULL */
+  struct arc_stream *input; /* or a stream, which is taken over; or NULL */
+  const char *const *env;   /* name, value, name, value ... NULL; or NULL */
   bool pty;
-  size_t max_output;         /* bytes kept a stream */
-  bool follow[2];            /* stdout, stderr: to be taken as it comes */
+  size_t max_output; /* bytes kept a stream */
+  bool follow[2];    /* stdout, stderr: to be taken as it comes */
   enum arc_guarded guard;
 };
 
@@ -40,8 +40,8 @@ enum arc_exec_state {
 
 struct arc_exec_result {
   enum arc_exec_state state;
-  int status;          /* -1 = none */
-  const char *signal;  /* "TERM", or NULL */
+  int status;         /* -1 = none */
+  const char *signal; /* "TERM", or NULL */
   uint64_t truncated;
   double seconds;
   bool confirmed;      /* the command has ended for sure */
@@ -65,8 +65,7 @@ struct arc_err *arc_exec_unsent(const struct arc_exec *exec);
 struct arc_exec_result arc_exec_result(const struct arc_exec *exec);
 /* Followed output (0 = stdout, 1 = stderr) that waits: n bytes, valid until
  * they are taken. */
-const uint8_t *arc_exec_peek(const struct arc_exec *exec, int which,
-                             size_t *n);
+const uint8_t *arc_exec_peek(const struct arc_exec *exec, int which, size_t *n);
 void arc_exec_take(struct arc_exec *exec, int which, size_t n);
 /* What was kept of an output that was not followed, in parts 0, 1, 2. */
 const uint8_t *arc_exec_kept(const struct arc_exec *exec, int which, int part,

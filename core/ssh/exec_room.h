@@ -37,7 +37,7 @@ struct arc_linger {
   ssh_channel channel; /* the second one, of a guarded command */
   struct ssh_channel_callbacks_struct callbacks;
   char *command; /* that it runs */
-  bool opened, sent, closed;
+  bool asked, opened, sent, closed;
   int status; /* -1 = not yet known */
 };
 
@@ -49,6 +49,7 @@ struct arc_exec {
   struct ssh_channel_callbacks_struct callbacks;
   enum arc_exec_stage stage;
   bool owned; /* whoever started it still has it */
+  bool asked; /* the server was asked to open the channel */
   bool sent;  /* the exec request may have reached the server */
   char *command;
   char **env; /* name, value ... NULL; owned */
@@ -68,16 +69,16 @@ struct arc_exec {
   int status;
   char signal[24];
   bool confirmed;
-  struct arc_err *why;  /* it was ended early, or lost */
-  struct arc_err *err;  /* of the result, or why it was not sent */
+  struct arc_err *why; /* it was ended early, or lost */
+  struct arc_err *err; /* of the result, or why it was not sent */
   struct arc_linger linger;
 };
 
 /* Moves what libssh has held back into sinks that have room again. */
 void arc_sinks_drain(struct arc_exec *exec);
 /* libssh's callback for data of a channel. */
-int arc_sinks_data(ssh_session ssh, ssh_channel channel, void *data,
-                   uint32_t n, int is_stderr, void *arg);
+int arc_sinks_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t n,
+                   int is_stderr, void *arg);
 /* Followed output waits to be taken. */
 bool arc_sinks_ready(const struct arc_exec *exec);
 /* The output is complete. */

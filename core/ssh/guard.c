@@ -126,8 +126,7 @@ void arc_guard_filter(struct arc_guard *guard, const void *data, size_t n,
   arc_buf_append(&guard->held, data, n);
   const uint8_t *head = arc_buf_head(&guard->held);
   size_t have = arc_buf_len(&guard->held);
-  const uint8_t *found =
-      memmem(head, have, guard->word, strlen(guard->word));
+  const uint8_t *found = memmem(head, have, guard->word, strlen(guard->word));
   size_t before =
       found ? (size_t)(found - head) : have - tail(guard, head, have);
   arc_buf_append(out, head, before);

@@ -37,8 +37,8 @@ static bool is_known(const char *algorithm, const char **types, size_t n) {
 
 bool arc_hostkey_prefer(struct arc_session *s) {
   const char *types[TYPES_MAX];
-  size_t n = arc_known_hosts_types(s->known, files_of(s), s->alias, types,
-                                   TYPES_MAX);
+  size_t n =
+      arc_known_hosts_types(s->known, files_of(s), s->alias, types, TYPES_MAX);
   struct arc_buf list = {0};
   bool fine = true;
   for (int want = 1; want >= 0; want--) {
@@ -65,9 +65,8 @@ static void fingerprint(const char *base64, char out[FINGERPRINT]) {
   unsigned char text[2 * EVP_MAX_MD_SIZE];
   unsigned char *blob = malloc(n + 1);
   unsigned len = 0;
-  int size = blob ? EVP_DecodeBlock(blob, (const unsigned char *)base64,
-                                    (int)n)
-                  : -1;
+  int size =
+      blob ? EVP_DecodeBlock(blob, (const unsigned char *)base64, (int)n) : -1;
   snprintf(out, FINGERPRINT, "SHA256:?");
   for (size_t i = n; size > 0 && i && base64[i - 1] == '='; i--) {
     size--;
@@ -123,11 +122,11 @@ static struct arc_err *judge(struct arc_session *s, const char *type,
                              const char *key) {
   struct arc_known_place place = {0};
   char print[FINGERPRINT];
-  enum arc_known known = arc_known_hosts_check(s->known, files_of(s),
-                                               s->alias, type, key, &place);
+  enum arc_known known =
+      arc_known_hosts_check(s->known, files_of(s), s->alias, type, key, &place);
   if (known == ARC_UNKNOWN && s->policy != ARC_HOSTKEY_YES) {
-    known = arc_known_hosts_add(s->known, files_of(s), s->alias, type, key,
-                                &place);
+    known =
+        arc_known_hosts_add(s->known, files_of(s), s->alias, type, key, &place);
   }
   switch (known) {
   case ARC_KNOWN:

@@ -122,9 +122,8 @@ static struct arc_secret *slurp(const char *path, struct stat *st,
   } else if (!S_ISREG(st->st_mode) || st->st_size >= KEY_FILE_MAX) {
     *err = arc_err_reason("ssh.bad-key", "%s is not a key file", path);
   } else if (st->st_uid == geteuid() && (st->st_mode & 077)) {
-    *err = arc_err_reason("ssh.bad-key",
-                          "the key %s can be read by others: chmod 600 it",
-                          path);
+    *err = arc_err_reason(
+        "ssh.bad-key", "the key %s can be read by others: chmod 600 it", path);
   } else {
     ssize_t n = read(fd, text, sizeof text);
     secret = arc_secret_new(text, n > 0 ? (size_t)n : 0);
@@ -186,8 +185,8 @@ static struct entry *remember(struct keys *keys, const char *path,
 }
 
 const struct arc_key *arc_keys_load(struct arc_loop *loop, const char *path,
-                                    struct arc_secret *passphrase,
-                                    bool *locked, struct arc_err **err) {
+                                    struct arc_secret *passphrase, bool *locked,
+                                    struct arc_err **err) {
   struct keys *keys = keys_of(loop);
   struct stat st;
   *locked = false;

@@ -18,7 +18,7 @@ struct arc_key {
 /* NULL sets *err (owned; ssh.bad-key) and *locked: the file is encrypted and
  * no passphrase was given. */
 const struct arc_key *arc_keys_load(struct arc_loop *loop, const char *path,
-                                    struct arc_secret *passphrase,
-                                    bool *locked, struct arc_err **err);
+                                    struct arc_secret *passphrase, bool *locked,
+                                    struct arc_err **err);
 
 #endif

@@ -259,8 +259,8 @@ static void make_directory(const char *path) {
 }
 
 int arc_known_file_lock(const struct arc_known_file *f) {
-  const int flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
-                    O_NONBLOCK;
+  const int flags =
+      O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
   int fd = open(f->path, flags, 0600);
   if (fd < 0 && errno == ENOENT) {
     make_directory(f->path);

@@ -83,8 +83,7 @@ enum arc_known arc_known_hosts_check(struct arc_known_hosts *known,
       } else if (equal) {
         result = ARC_KNOWN;
       } else if (result != ARC_KNOWN) {
-        if (result == ARC_UNKNOWN ||
-            (!same_type && !strcmp(e->type, type))) {
+        if (result == ARC_UNKNOWN || (!same_type && !strcmp(e->type, type))) {
           note(place, f, e);
           same_type = !strcmp(e->type, type);
         }

@@ -10,9 +10,8 @@ enum { SHA1_LEN = 20, BASE64_LEN = 28 };
 
 /* A SHA-1 sized value in base64: 28 characters. */
 static bool decode(const char *text, size_t len, unsigned char out[21]) {
-  return len == BASE64_LEN &&
-         EVP_DecodeBlock(out, (const unsigned char *)text, BASE64_LEN) ==
-             SHA1_LEN + 1;
+  return len == BASE64_LEN && EVP_DecodeBlock(out, (const unsigned char *)text,
+                                              BASE64_LEN) == SHA1_LEN + 1;
 }
 
 /* "|1|salt|hash": the hash is HMAC-SHA1(salt, host). */

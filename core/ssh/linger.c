@@ -40,7 +40,8 @@ void arc_linger_start(struct arc_exec *x) {
   wake(x);
 }
 
-/* ---- a guarded command: a second channel ends its session ----------------- */
+/* ---- a guarded command: a second channel ends its session -----------------
+ */
 
 static void ender_status(ssh_session ssh, ssh_channel channel, int status,
                          void *arg) {
@@ -77,6 +78,7 @@ static void run_ender(struct arc_exec *x) {
   }
   int rc = SSH_OK;
   if (!l->closed && !l->opened) {
+    l->asked = true;
     rc = ssh_channel_open_session(l->channel);
     l->opened = rc == SSH_OK;
   }
@@ -107,7 +109,8 @@ static enum way find_way(const struct arc_exec *x) {
   return past(x, ANNOUNCE) ? WAY_SIGNALS : WAY_WAIT;
 }
 
-/* ---- others: SSH signals -------------------------------------------------- */
+/* ---- others: SSH signals --------------------------------------------------
+ */
 
 static void send_signals(struct arc_exec *x) {
   struct arc_linger *l = &x->linger;
@@ -124,7 +127,8 @@ static void send_signals(struct arc_exec *x) {
   }
 }
 
-/* ---- the verdict ---------------------------------------------------------- */
+/* ---- the verdict ----------------------------------------------------------
+ */
 
 static bool has_ended(const struct arc_exec *x) {
   return x->closed || x->has_status || x->signal[0];
@@ -169,10 +173,10 @@ bool arc_linger_step(struct arc_exec *x) {
   if (past(x, LAST)) {
     return verdict(x, l->sure);
   }
-  wake_at(x, l->sure                            ? POLITE
-             : way == WAY_WAIT                  ? ANNOUNCE
-             : way == WAY_SIGNALS && !l->kill   ? KILL_AFTER
-                                                : LAST);
+  wake_at(x, l->sure                          ? POLITE
+             : way == WAY_WAIT                ? ANNOUNCE
+             : way == WAY_SIGNALS && !l->kill ? KILL_AFTER
+                                              : LAST);
   return false;
 }
 
@@ -186,7 +190,8 @@ void arc_linger_end(struct arc_exec *x) {
   arc_loop_count(x->loop, ARC_N_LINGERS, -1);
   if (l->channel) {
     ssh_remove_channel_callbacks(l->channel, &l->callbacks);
-    ssh_channel_free(l->channel);
+    arc_channel_drop(x->session, l->channel,
+                     l->asked && !l->opened && !l->closed);
     l->channel = NULL;
   }
   free(l->command);

@@ -33,7 +33,8 @@ struct connect_op {
   struct arc_session *session;
 };
 
-/* ---- options -------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------
+ */
 
 static bool has_aes(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -118,8 +119,7 @@ static void configure(struct arc_session *s,
   }
   auth->agent = default_agent(opts);
   auth->use_agent = auth->agent;
-  auth->passphrase =
-      opts->passphrase ? arc_secret_ref(opts->passphrase) : NULL;
+  auth->passphrase = opts->passphrase ? arc_secret_ref(opts->passphrase) : NULL;
   if (!s->user || !s->alias || !s->known || !s->known_files ||
       !auth->identities) {
     arc_session_die(s, arc_err_new(ARC_E_NOMEM, "out of memory"));
@@ -132,7 +132,8 @@ static void configure(struct arc_session *s,
   }
 }
 
-/* ---- steps ---------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------
+ */
 
 static void fail_connect(struct arc_session *s) {
   const char *text = arc_session_text(s);
@@ -229,18 +230,17 @@ void arc_login_step(struct arc_session *s) {
   }
 }
 
-/* ---- the operation -------------------------------------------------------- */
+/* ---- the operation --------------------------------------------------------
+ */
 
 static void too_late(void *arg) {
   struct arc_session *s = arg;
   struct arc_err *err;
   if (s->phase == ARC_SSH_BANNER) {
-    err = arc_session_error(s, "ssh.no-banner",
-                            "no SSH banner came in time");
+    err = arc_session_error(s, "ssh.no-banner", "no SSH banner came in time");
   } else if (s->auth.job && arc_agent_away(s->auth.job)) {
     err = arc_err_reason("ssh.agent-failed",
-                         "the agent %s did not answer in time",
-                         s->auth.agent);
+                         "the agent %s did not answer in time", s->auth.agent);
   } else {
     err = arc_err_new(ARC_E_TIMEOUT, "the login took too long");
   }

@@ -59,8 +59,8 @@ static bool drain_in(struct arc_pump *pump) {
   if (!len) {
     return false;
   }
-  ssize_t n = send(pump->fd, arc_buf_head(&pump->in), len,
-                   MSG_NOSIGNAL | MSG_DONTWAIT);
+  ssize_t n =
+      send(pump->fd, arc_buf_head(&pump->in), len, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n > 0) {
     arc_buf_consume(&pump->in, (size_t)n);
     return true;
@@ -91,8 +91,7 @@ static bool drain_out(struct arc_pump *pump) {
   bool moved = false;
   size_t len;
   while ((len = arc_buf_len(&pump->out))) {
-    ssize_t n =
-        arc_stream_write(pump->stream, arc_buf_head(&pump->out), len);
+    ssize_t n = arc_stream_write(pump->stream, arc_buf_head(&pump->out), len);
     if (n == ARC_AGAIN) {
       break;
     }

@@ -60,8 +60,11 @@ void arc_session_unref(struct arc_session *session);
 /* Lets the session run soon: after each use of libssh outside a step. */
 void arc_session_wake(struct arc_session *session);
 void arc_session_join(struct arc_session *session, struct arc_member *member);
-void arc_session_leave(struct arc_session *session,
-                       struct arc_member *member);
+void arc_session_leave(struct arc_session *session, struct arc_member *member);
+/* Lets a channel (without callbacks) go; opening: the server has been asked to
+ * open it and has not yet answered. */
+void arc_channel_drop(struct arc_session *session, ssh_channel channel,
+                      bool opening);
 /* libssh has bytes that wait for the connection: write no more now. */
 bool arc_session_congested(const struct arc_session *session);
 /* libssh has given the connection up. */

@@ -12,8 +12,8 @@
 #include "util/err.h"
 
 enum {
-  TURNS = 16,  /* rounds of a step before others have their turn */
-  READS = 16   /* 4 KB reads of libssh in a round */
+  TURNS = 16, /* rounds of a step before others have their turn */
+  READS = 16  /* 4 KB reads of libssh in a round */
 };
 
 /* ---- ending -------------------------------------------------------------- */
@@ -118,7 +118,8 @@ void arc_session_leave(struct arc_session *s, struct arc_member *member) {
   arc_session_unref(s);
 }
 
-/* ---- errors --------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------
+ */
 
 const char *arc_session_text(struct arc_session *s) {
   const char *text = s->ssh ? ssh_get_error(s->ssh) : NULL;
@@ -156,17 +157,23 @@ void arc_session_die(struct arc_session *s, struct arc_err *err) {
   }
 }
 
-/* ---- running -------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------
+ */
 
 bool arc_session_congested(const struct arc_session *s) {
   return ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING;
+}
+
+bool arc_session_ended(const struct arc_session *s) {
+  return ssh_get_fd(s->ssh) < 0 || !ssh_is_connected(s->ssh) ||
+         ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR);
 }
 
 /* One round of libssh: what it can read, what it can write. */
 static bool turn_libssh(struct arc_session *s) {
   bool moved = false;
   for (int i = 0; s->added && i < READS; i++) {
-    if (ssh_get_fd(s->ssh) < 0 ||
+    if (arc_session_ended(s) || // its first error is the one to tell
         ssh_event_dopoll(s->event, 0) == SSH_AGAIN) {
       break;
     }
@@ -182,16 +189,11 @@ static void step_members(struct arc_session *s) {
   }
 }
 
-bool arc_session_ended(const struct arc_session *s) {
-  return ssh_get_fd(s->ssh) < 0 || !ssh_is_connected(s->ssh) ||
-         ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR);
-}
-
 static void check_alive(struct arc_session *s) {
   if (arc_session_ended(s)) {
-    arc_session_die(
-        s, arc_session_error(s, "ssh.closed", "the connection ended (%s)",
-                             arc_session_text(s)));
+    arc_session_die(s, arc_session_error(s, "ssh.closed",
+                                         "the connection ended (%s)",
+                                         arc_session_text(s)));
   }
 }
 

@@ -21,7 +21,7 @@ struct arc_session_options {
   enum arc_hostkey_policy policy;
   const char *const *identities; /* NULL-terminated, or NULL */
   bool use_agent;
-  const char *agent; /* its socket; NULL = $SSH_AUTH_SOCK */
+  const char *agent;             /* its socket; NULL = $SSH_AUTH_SOCK */
   struct arc_secret *passphrase; /* borrowed, or NULL */
   double timeout;                /* seconds from here to logged in */
   bool windows;                  /* how a command is ended there */

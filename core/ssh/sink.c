@@ -25,8 +25,7 @@ static bool may_announce(const struct arc_exec *x, int which) {
   return x->guarded && !x->guard.heard && which == (x->pty ? 0 : 1);
 }
 
-static void deliver(struct arc_exec *x, int which, const void *data,
-                    size_t n) {
+static void deliver(struct arc_exec *x, int which, const void *data, size_t n) {
   if (may_announce(x, which)) {
     struct arc_buf out = {0};
     arc_guard_filter(&x->guard, data, n, &out);
@@ -39,8 +38,8 @@ static void deliver(struct arc_exec *x, int which, const void *data,
   }
 }
 
-int arc_sinks_data(ssh_session ssh, ssh_channel channel, void *data,
-                   uint32_t n, int is_stderr, void *arg) {
+int arc_sinks_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t n,
+                   int is_stderr, void *arg) {
   (void)ssh, (void)channel;
   struct arc_exec *x = arg;
   int which = is_stderr ? 1 : 0;

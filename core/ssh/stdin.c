@@ -40,8 +40,8 @@ static bool send_some(struct arc_exec *x) {
   }
   n = n < CHUNK ? n : CHUNK;
   n = n < window ? n : window;
-  int sent = ssh_channel_write(x->channel, arc_buf_head(&x->stdin_buf),
-                               (uint32_t)n);
+  int sent =
+      ssh_channel_write(x->channel, arc_buf_head(&x->stdin_buf), (uint32_t)n);
   if (sent < 0) {
     arc_stdin_stop(x);
     return false;

@@ -197,7 +197,8 @@ describe("ssh peer", function()
   end)
 
   for what, text in pairs { line = ("x"):rep(1000), lines = ("noise\n"):rep(20000),
-      packet = "SSH-2.0-odd\r\n" .. ("\255"):rep(5000), answer = "HTTP/1.1 400 Bad Request\r\n\r\n" } do
+      packet = "SSH-2.0-odd\r\n" .. ("\255"):rep(5000),
+      answer = "HTTP/1.1 400 Bad Request\r\n\r\n" } do
     both("that talks garbage: " .. what, function()
       local a, b = core.pair()
       local writer = core.spawn(function()

@@ -244,7 +244,7 @@ core.ssh = {}
 ---@field known_hosts string[]?        files to read; the first is appended to; default ~/.ssh/known_hosts
 ---@field host_key_policy string?      "accept-new" (default) | "yes" | "no"
 ---@field identities string[]?         private key files, tried in order
----@field agent boolean?               default true: also the keys of $SSH_AUTH_SOCK
+---@field agent boolean|string|nil     default true: also the keys of $SSH_AUTH_SOCK; a string: of this socket
 ---@field passphrase arclua.Secret?    for encrypted identities
 ---@field timeout number?              from here to logged in, default 30
 ---@field os string?                   "linux" (default) | "windows": how a command is ended
@@ -256,7 +256,7 @@ function core.ssh.connect(stream, opts) end
 local Session = {}
 ---@class arclua.ExecOptions
 ---@field timeout number?              seconds for the command; then it is ended on the far side
----@field stdin string|arclua.Stream|nil   nothing = /dev/null
+---@field stdin string|arclua.Stream|nil   nothing = /dev/null; a stream is taken over
 ---@field env table<string,string>?    asked by SSH env requests (servers accept few)
 ---@field pty boolean?                 pseudo terminal (stderr arrives in stdout)
 ---@field max_output integer?          bytes kept a stream (head and tail halves), default 1 MiB; the rest is counted
