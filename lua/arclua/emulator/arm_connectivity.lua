@@ -82,30 +82,44 @@ local function put_endpoint(state, machine, name, request)
   return 200, {}, endpoint_resource(machine)
 end
 
---- …/endpoints and …/endpoints/{name}
+local function not_allowed()
+  return reply.fail(405, "MethodNotAllowed", "The method is not allowed here.")
+end
+
+local function get_endpoint(_, machine, name, _, there)
+  if not there then
+    return no_endpoint(name)
+  end
+  return 200, {}, endpoint_resource(machine)
+end
+
+local function delete_endpoint(state, machine, _, _, there)
+  if not there then
+    return 204, {}, ""
+  end
+  machine.endpoint, machine.services = nil, {}
+  state.log:add("endpoint-delete", { machine = machine.name })
+  return 200, {}, ""
+end
+
+local ENDPOINT_METHODS = { GET = get_endpoint, PUT = put_endpoint, DELETE = delete_endpoint }
+
+--- …/endpoints (name nil) and …/endpoints/{name}
 function connectivity.endpoint(state, machine, request, name)
-  local there = machine.endpoint and (not name or name:lower() == machine.endpoint.name)
   if not name then
     if request.method ~= "GET" then
-      return reply.fail(405, "MethodNotAllowed", "The method is not allowed here.")
+      return not_allowed()
     end
-    return 200, {}, { value = json.array { there and endpoint_resource(machine) or nil } }
-  elseif request.method == "GET" then
-    if not there then
-      return no_endpoint(name)
-    end
-    return 200, {}, endpoint_resource(machine)
-  elseif request.method == "PUT" then
-    return put_endpoint(state, machine, name, request)
-  elseif request.method == "DELETE" then
-    if not there then
-      return 204, {}, ""
-    end
-    machine.endpoint, machine.services = nil, {}
-    state.log:add("endpoint-delete", { machine = machine.name })
-    return 200, {}, ""
+    local value = json.array {}
+    value[1] = machine.endpoint and endpoint_resource(machine)
+    return 200, {}, { value = value }
   end
-  return reply.fail(405, "MethodNotAllowed", "The method is not allowed here.")
+  local method = ENDPOINT_METHODS[request.method]
+  if not method then
+    return not_allowed()
+  end
+  local there = machine.endpoint and name:lower() == machine.endpoint.name
+  return method(state, machine, name, request, there)
 end
 
 local function port_of(value)
@@ -113,18 +127,26 @@ local function port_of(value)
   return port and port >= 1 and port <= 65535 and port or nil
 end
 
-local function put_service(state, machine, name, request)
+local SERVICES = { SSH = true, WAC = true }
+
+-- The service and port that a body asks for; a PATCH may leave the service out.
+local function wanted_service(request, old)
   local body = body_of(request)
   local wanted = body and type(body.properties) == "table" and body.properties or {}
-  local old = machine.services[name:lower()]
   local service = wanted.serviceName or (request.method == "PATCH" and old and old.service)
-  local port = port_of(wanted.port)
-  if service ~= "SSH" and service ~= "WAC" then
+  return SERVICES[service] and service, port_of(wanted.port)
+end
+
+local function put_service(state, machine, name, request)
+  local old = machine.services[name:lower()]
+  if request.method == "PATCH" and not old then
+    return reply.fail(404, "ResourceNotFound", "The service configuration was not found.")
+  end
+  local service, port = wanted_service(request, old)
+  if not service then
     return bad("properties.serviceName must be one of SSH, WAC.")
   elseif not port then
     return bad("properties.port must be a port number.")
-  elseif request.method == "PATCH" and not old then
-    return reply.fail(404, "ResourceNotFound", "The service configuration was not found.")
   end
   local new = { name = name, service = service, port = port,
     created = old and old.created or core.time() }
@@ -132,6 +154,22 @@ local function put_service(state, machine, name, request)
   settle(state, machine)
   state.log:add("service-put", { machine = machine.name, port = port })
   return old and 200 or 201, {}, service_resource(machine, new)
+end
+
+local function get_service(_, machine, name)
+  local service = machine.services[name:lower()]
+  if not service then
+    return reply.fail(404, "ResourceNotFound",
+      ("The resource 'serviceConfigurations/%s' was not found."):format(name))
+  end
+  return 200, {}, service_resource(machine, service)
+end
+
+local function delete_service(state, machine, name)
+  local service = machine.services[name:lower()]
+  machine.services[name:lower()] = nil
+  state.log:add("service-delete", { machine = machine.name })
+  return service and 200 or 204, {}, ""
 end
 
 local function list_services(machine)
@@ -142,28 +180,24 @@ local function list_services(machine)
   return 200, {}, { value = value }
 end
 
---- …/endpoints/{endpoint}/serviceConfigurations and …/{name}
+local SERVICE_METHODS = { GET = get_service, PUT = put_service, PATCH = put_service,
+  DELETE = delete_service }
+
+--- …/endpoints/{endpoint}/serviceConfigurations (name nil) and …/{name}
 function connectivity.service(state, machine, request, endpoint, name)
-  local method = request.method
   if not machine.endpoint or endpoint:lower() ~= machine.endpoint.name then
     return no_endpoint(endpoint)
-  elseif not name and method == "GET" then
+  elseif not name then
+    if request.method ~= "GET" then
+      return not_allowed()
+    end
     return list_services(machine)
-  elseif name and (method == "PUT" or method == "PATCH") then
-    return put_service(state, machine, name, request)
-  elseif not name or (method ~= "GET" and method ~= "DELETE") then
-    return reply.fail(405, "MethodNotAllowed", "The method is not allowed here.")
   end
-  local service = machine.services[name:lower()]
-  if method == "DELETE" then
-    machine.services[name:lower()] = nil
-    state.log:add("service-delete", { machine = machine.name })
-    return service and 200 or 204, {}, ""
-  elseif not service then
-    return reply.fail(404, "ResourceNotFound",
-      ("The resource 'serviceConfigurations/%s' was not found."):format(name))
+  local method = SERVICE_METHODS[request.method]
+  if not method then
+    return not_allowed()
   end
-  return 200, {}, service_resource(machine, service)
+  return method(state, machine, name, request)
 end
 
 -- The JWT that the agent will check: which machine, which port.

@@ -135,25 +135,33 @@ local function keys(state)
   return 200, {}, { keys = json.array { jwk } }
 end
 
---- Answers one request: status, headers, body (a table, written as JSON), or the fault to act.
+local function answer_of(fault)
+  return refuse(fault.status or 500, fault.error or "server_error", fault.number or 90033,
+    fault.message or "A transient error has occurred. Please try again.", fault.retry_after)
+end
+
+local ROUTES = {
+  ["POST /oauth2/v2.0/token"] = token,
+  ["GET /v2.0/.well-known/openid-configuration"] = discovery,
+  ["GET /discovery/v2.0/keys"] = keys,
+}
+
+--- Answers one request: status, headers, body (a table, written as JSON); or nil and the fault
+--- to act out.
 function entra.handle(state, request)
   local fault = state.faults:take("entra", nil, request)
   if fault and fault.kind == "answer" then
     state.log:add("fault", { at = "entra", status = fault.status })
-    return refuse(fault.status or 500, fault.error or "server_error", fault.number or 90033,
-      fault.message or "A transient error has occurred. Please try again.", fault.retry_after)
+    return answer_of(fault)
   elseif fault then
     return nil, fault
   end
   local tenant, rest = request.path:match "^/([^/]+)(/.*)$"
-  if rest == "/oauth2/v2.0/token" and request.method == "POST" then
-    return token(state, tenant, request)
-  elseif rest == "/v2.0/.well-known/openid-configuration" and request.method == "GET" then
-    return discovery(state, tenant)
-  elseif rest == "/discovery/v2.0/keys" and request.method == "GET" then
-    return keys(state)
+  local route = ROUTES[request.method .. " " .. (rest or "")]
+  if not route then
+    return 404, {}, ""
   end
-  return 404, {}, ""
+  return route(state, tenant, request)
 end
 
 return entra

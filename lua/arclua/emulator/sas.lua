@@ -39,24 +39,33 @@ local function fields_of(token)
   return fields.sr and fields.sig and fields.se and fields.skn and fields or nil
 end
 
+local function good_signature(state, fields)
+  local wanted = signature(state, fields.sr, fields.se)
+  return fields.skn == state.relay_key_name
+    and core.crypto.equal(text.decode(fields.sig), wanted)
+end
+
+-- A resource opens itself and what is below it.
+local function covers(state, sr, path)
+  local scope = scope_of(sr)
+  local target = (state.relay_host .. "/" .. path):lower():gsub("/+$", "")
+  return scope and (target == scope or target:sub(1, #scope + 1) == scope .. "/")
+end
+
 --- True when the token opens this path for a sender; else nil, status, text of the reason.
 function sas.verify(state, token, path)
-  local body = token and token:match "^SharedAccessSignature (.+)$"
+  if not token then
+    return nil, 401, "MissingToken: Relay security token is required."
+  end
+  local body = token:match "^SharedAccessSignature (.+)$"
   local fields = body and fields_of(body)
   if not fields then
-    return nil, 401, token and "MalformedToken: The format of the token is wrong."
-      or "MissingToken: Relay security token is required."
-  end
-  local wanted = signature(state, fields.sr, fields.se)
-  if fields.skn ~= state.relay_key_name
-      or not core.crypto.equal(text.decode(fields.sig), wanted) then
+    return nil, 401, "MalformedToken: The format of the token is wrong."
+  elseif not good_signature(state, fields) then
     return nil, 401, "The token has an invalid signature."
   elseif (tonumber(fields.se) or 0) <= core.time() then
     return nil, 401, "ExpiredToken: The token is expired."
-  end
-  local scope = scope_of(fields.sr)
-  local target = (state.relay_host .. "/" .. path):lower():gsub("/+$", "")
-  if not scope or (target ~= scope and target:sub(1, #scope + 1) ~= scope .. "/") then
+  elseif not covers(state, fields.sr, path) then
     return nil, 403, "The token is not valid for this path."
   end
   return true

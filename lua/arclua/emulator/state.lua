@@ -52,11 +52,9 @@ local function add_group(s, subscription, name)
   return s.groups[key]
 end
 
---- Adds a machine.
---- Raises: a name that Azure would refuse, or one that is there already.
----@param spec { name: string, group: string?, subscription: integer?, os: string?, tags: table?,
----   status: string?, setup: string?, ssh_port: integer? }
-function state.add_machine(s, spec)
+-- Where a machine would be: its id and group.
+-- Raises: no such subscription, a name that Azure would refuse, a machine that is there.
+local function place(s, spec)
   local subscription = s.subscriptions[spec.subscription or 1]
   if not subscription then
     error("a machine of subscription " .. tostring(spec.subscription) .. ", which is not there")
@@ -69,14 +67,10 @@ function state.add_machine(s, spec)
   if s.by_id[id:lower()] then
     error("there is a machine " .. id .. " already")
   end
-  local machine = {
-    id = id, name = spec.name, group = group.name, subscription = subscription.id,
-    location = LOCATION, os = spec.os or "linux", tags = spec.tags or {},
-    status = spec.status or "Connected", vm_id = uuid_of(id), ssh_port = spec.ssh_port or 22,
-    hex = core.crypto.hex(core.crypto.sha256(id:lower())), services = {},
-    changed = core.time(), connections = 0, index = #s.machines + 1,
-  }
-  local setup = spec.setup or s.setup
+  return id, group
+end
+
+local function set_up(machine, setup)
   if setup ~= "none" then
     machine.endpoint = { name = "default", created = core.time(), ready = 0 }
   end
@@ -84,6 +78,22 @@ function state.add_machine(s, spec)
     machine.services.ssh = { name = "SSH", service = "SSH", port = machine.ssh_port,
       created = core.time() }
   end
+end
+
+--- Adds a machine.
+--- Raises: what cannot be there.
+---@param spec { name: string, group: string?, subscription: integer?, os: string?, tags: table?,
+---   status: string?, setup: string?, ssh_port: integer? }
+function state.add_machine(s, spec)
+  local id, group = place(s, spec)
+  local machine = {
+    id = id, name = spec.name, group = group.name, subscription = group.subscription,
+    location = LOCATION, os = spec.os or "linux", tags = spec.tags or {},
+    status = spec.status or "Connected", vm_id = uuid_of(id), ssh_port = spec.ssh_port or 22,
+    hex = core.crypto.hex(core.crypto.sha256(id:lower())), services = {},
+    changed = core.time(), connections = 0, index = #s.machines + 1,
+  }
+  set_up(machine, spec.setup or s.setup)
   s.machines[machine.index] = machine
   s.by_id[id:lower()] = machine
   s.by_name[spec.name:lower()] = s.by_name[spec.name:lower()] or machine
