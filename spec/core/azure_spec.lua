@@ -1,0 +1,281 @@
+-- SPDX-License-Identifier: MIT
+local core = require "arclua.core"
+local both = require("harness").both
+local peer = require "peer"
+
+local TOKEN = core.secret "tok"
+local JSON = { ["Content-Type"] = "application/json" }
+
+local function ask(status, body, fields)
+  return peer.serve(peer.answer(status, fields or JSON, body), function(url)
+    return core.token.request { url = url, form = {
+      grant_type = "client_credentials", client_secret = core.secret "a+b ~/=\xc3\xa9" } }
+  end)
+end
+
+local function arm(status, body, fields, opts)
+  local results, head, sent = peer.serve(peer.answer(status, fields or JSON, body), function(url)
+    opts = opts or {}
+    opts.url, opts.token = url, TOKEN
+    return core.arm.request(opts)
+  end)
+  return results[1], results[2], results[3], head, sent
+end
+
+describe("token request", function()
+  both("posts a form and returns a secret", function()
+    local before = core.time()
+    local results, head, body = ask("200 OK", [[{"access_token":"eyJ.x.y","expires_in":"3599",
+      "refresh_in":100,"token_type":"Bearer","scope":"s","refresh_token":"r","other":null}]])
+    local secret, token = results[1], results[2]
+    assert.equal("<redacted>", tostring(secret))
+    assert.equal("<redacted>", tostring(token.refresh_token))
+    assert.is_true(token.expires_on >= before + 3599 and token.expires_on <= core.time() + 3599)
+    assert.is_true(token.refresh_on < token.expires_on)
+    assert.equal("Bearer", token.token_type)
+    assert.equal("s", token.scope)
+    assert.truthy(head:find("Content-Type: application/x-www-form-urlencoded\r\n", 1, true))
+    assert.truthy(body:find("client_secret=a%2Bb%20~%2F%3D%C3%A9", 1, true))
+  end)
+
+  local expiries = {
+    ['"expires_on":1767322445'] = 1767322445, ['"expires_on":"1767322445"'] = 1767322445,
+    ['"expires_on":"2026-01-02T02:54:05Z"'] = 1767322445,
+    ['"expires_on":"2026-01-02T02:54:05.5+00:00"'] = 1767322445,
+    ['"expires_on":"1/2/2026 2:54:05 AM +00:00"'] = 1767322445,
+    ['"expires_on":"01/02/2026 02:54:05 +00:00"'] = 1767322445,
+    ['"expires_on":"Fri, 02 Jan 2026 02:54:05 GMT"'] = 1767322445,
+  }
+  for text, want in pairs(expiries) do
+    it("reads " .. text, function()
+      local results = ask("200 OK", '{"access_token":"t",' .. text .. "}")
+      assert.equal(want, results[2].expires_on)
+    end)
+  end
+
+  for _, body in ipairs { "", "{}", "[]", "<html>", '{"access_token":""}', '{"access_token":"t"}',
+    '{"access_token":"t","expires_in":0}', '{"access_token":"t","expires_in":-1}',
+    '{"access_token":"t","expires_in":"1e3"}', '{"access_token":"t","expires_in":99999999999}',
+    '{"access_token":5,"expires_in":10}', '{"access_token":"t","expires_on":"soon"}' } do
+    it("is no token: " .. body, function()
+      local results = ask("200 OK", body)
+      assert.is_nil(results[1])
+      assert.equal("http.bad-answer", results[2].reason)
+    end)
+  end
+
+  local errors = {
+    { 401, "invalid_client", "entra.bad-client" }, { 400, "unauthorized_client", "entra.bad-client" },
+    { 400, "invalid_grant", "entra.interaction-required" },
+    { 400, "interaction_required", "entra.interaction-required" },
+    { 400, "consent_required", "entra.interaction-required" },
+    { 400, "login_required", "entra.interaction-required" },
+    { 400, "expired_token", "entra.interaction-required" },
+    { 400, "authorization_declined", "entra.interaction-required" },
+    { 400, "bad_verification_code", "entra.interaction-required" },
+    { 400, "authorization_pending", "entra.pending" }, { 400, "slow_down", "entra.throttled" },
+    { 400, "server_error", "entra.server-error" },
+    { 400, "temporarily_unavailable", "entra.server-error" },
+    { 400, "invalid_request", "entra.bad-request" }, { 400, "anything", "entra.bad-request" },
+    { 429, "anything", "entra.throttled" }, { 503, "invalid_client", "entra.server-error" },
+  }
+  for _, row in ipairs(errors) do
+    it(("reads %d %s"):format(row[1], row[2]), function()
+      local results = ask(row[1] .. " No", ('{"error":"%s","error_description":"AADSTS1: Told. ' ..
+        'Trace ID: t\\r\\nmore","trace_id":"tr","error_codes":[1]}'):format(row[2]),
+        { ["Retry-After"] = "7" })
+      local err = results[2]
+      assert.equal(row[3], err.reason)
+      assert.equal(row[1], err.status)
+      assert.equal(7, err.retry_after)
+      assert.equal("tr", err.tracking_id)
+      assert.equal("token.request", err.op)
+      assert.equal("AADSTS1: Told. (" .. row[2] .. ")", err.message)
+    end)
+  end
+
+  it("knows an unknown tenant, and answers that are not Entra's", function()
+    local err = ask("400 No", '{"error":"invalid_request","error_codes":[90002]}')[2]
+    assert.equal("entra.bad-tenant", err.reason)
+    assert.equal("http.bad-answer", ask("403 No", "<html>")[2].reason)
+    assert.equal("entra.server-error", ask("502 No", "<html>")[2].reason)
+    assert.equal("entra.throttled", ask("429 No", "")[2].reason)
+  end)
+
+  both("passes failures of the network on", function()
+    local results = peer.serve("", function(url)
+      return core.token.request { url = url, form = { a = "b" } }
+    end)
+    assert.equal("closed", results[2].code)
+    assert.equal("token.request", results[2].op)
+  end)
+
+  it("raises on misuse", function()
+    assert.has_error(function() core.token.request { url = "x" } end)
+    assert.has_error(function() core.token.request { url = "x", form = { 1 } } end)
+    assert.has_error(function() core.token.request { url = "x", form = { a = 1 } } end)
+    assert.has_error(function() core.token.command { args = {} } end)
+    assert.has_error(function() core.token.command { args = { 1 } } end)
+    assert.has_error(function() core.token.claims "text" end)
+  end)
+end)
+
+describe("token command", function()
+  local function sh(script, timeout)
+    return core.token.command { args = { "sh", "-c", script }, timeout = timeout }
+  end
+
+  both("reads az's answer; the epoch wins over local time", function()
+    local secret, token = sh [[echo '{"accessToken":"eyJ.x","expires_on":1767322445,
+      "expiresOn":"2020-01-02 03:04:05.000000","tenant":"t","subscription":"s"}']]
+    assert.equal("<redacted>", tostring(secret))
+    assert.equal(1767322445, token.expires_on)
+    assert.equal("t", token.tenant)
+    assert.equal("s", token.subscription)
+    _, token = sh [[echo '{"accessToken":"x","expiresOn":"2026-01-02 03:04:05.250000"}']]
+    assert.equal(os.time { year = 2026, month = 1, day = 2, hour = 3, min = 4, sec = 5 },
+      token.expires_on)
+  end)
+
+  both("tells what stderr said, without tokens", function()
+    local secret, err = sh "echo run az login eyJhbGciOiJSUzI1NiJ9.payload.sig >&2; exit 1"
+    assert.is_nil(secret)
+    assert.equal("cred.az-failed", err.reason)
+    assert.truthy(err.message:find("run az login", 1, true))
+    assert.is_nil(err.message:find("eyJ", 1, true))
+    secret, err = sh "echo nonsense"
+    assert.is_nil(secret)
+    assert.equal("cred.az-failed", err.reason)
+  end)
+
+  both("is absent, floods, is killed in time, or cancelled", function()
+    local _, err = core.token.command { args = { "no-such-program-here" } }
+    assert.equal("notfound", err.code)
+    _, err = sh "exit 127"
+    assert.equal("notfound", err.code)
+    _, err = sh "head -c 3000000 /dev/zero; head -c 200000 /dev/zero >&2; exit 3"
+    assert.equal("cred.az-failed", err.reason)
+    _, err = sh("sleep 60 & sleep 60", 0.1)
+    assert.equal("timeout", err.code)
+    local task = core.spawn(sh, "sleep 60")
+    core.sleep(0.02)
+    task:cancel()
+    _, err = task:await()
+    assert.equal("cancelled", err.code)
+  end)
+end)
+
+describe("token claims", function()
+  it("are those that may be shown", function()
+    local function jwt(payload)
+      return core.secret("x." .. core.crypto.base64url(payload) .. ".z")
+    end
+    local claims = core.token.claims(jwt '{"tid":"t","oid":"o","exp":17,"secret":"s","upn":null}')
+    assert.same({ tid = "t", oid = "o", exp = 17 }, claims)
+    for _, text in ipairs { "", "x", "x.y", "x.!.z", "x..z", "x.e30.z.w" } do
+      local got = core.token.claims(core.secret(text))
+      assert.is_true(got == nil or next(got) == nil)
+    end
+    assert.is_nil(core.token.claims(jwt "[1]"))
+  end)
+end)
+
+describe("arm request", function()
+  both("returns value and page", function()
+    local value, err, page, head, sent = arm("200 OK",
+      [[{"value":[1,2.5,null,{"a":true,"b":null}],"nextLink":"https://n","big":9007199254740993}]],
+      { ["x-ms-request-id"] = "rid", ["x-ms-ratelimit-remaining-subscription-reads"] = "249",
+        ["X-Other"] = "1", ["Retry-After"] = "3" },
+      { method = "POST", body = "{}", headers = { ["X-Mine"] = "m" } })
+    assert(value, err)
+    assert.same({ 1, 2.5, { a = true } }, value.value)
+    assert.equal("integer", math.type(value.big))
+    assert.equal(9007199254740993, value.big)
+    assert.same({ status = 200, next_link = "https://n", request_id = "rid", retry_after = 3,
+      headers = { ["x-ms-ratelimit-remaining-subscription-reads"] = "249" } }, page)
+    assert.equal("{}", sent)
+    for _, line in ipairs { "Authorization: Bearer tok", "Accept: application/json",
+      "Content-Type: application/json", "Accept-Language: en-US", "X-Mine: m" } do
+      assert.truthy(head:find("\r\n" .. line .. "\r\n", 1, true), line)
+    end
+    assert.truthy(head:match "x%-ms%-client%-request%-id: %x+%-")
+  end)
+
+  both("is true without a body, and says Content-Length: 0", function()
+    local value, _, page, head = arm("202 Accepted", "", { Location = "https://l" }, { method = "PUT" })
+    assert.is_true(value)
+    assert.equal("https://l", page.headers.location)
+    assert.truthy(head:find("Content-Length: 0\r\n", 1, true))
+  end)
+
+  it("refuses what is not JSON, or too deep", function()
+    for _, body in ipairs { "<html>", "{", ("["):rep(200) .. ("]"):rep(200) } do
+      local value, err = arm("200 OK", body)
+      assert.is_nil(value)
+      assert.equal("http.bad-answer", err.reason)
+    end
+    assert.truthy(arm("200 OK", ("["):rep(90) .. ("]"):rep(90)))
+    assert.truthy(arm("200 OK", '{"a":"[[[\\"[[["}'))
+  end)
+
+  local rows = {
+    { 400, '{"error":{"code":"BadRequest","message":"m"}}', "arm.bad-request", "BadRequest: m" },
+    { 401, '{"error":{"code":"ExpiredAuthenticationToken","message":"m"}}', "arm.token-refused" },
+    { 403, '{"error":{"code":"authorizationfailed","message":"m"}}', "arm.authorization-failed" },
+    { 403, '{"error":{"code":"RequestDisallowedByPolicy","message":"m","additionalInfo":[{"info":' ..
+      '{"policyDefinitionName":"p"}}]}}', "arm.authorization-failed",
+      "RequestDisallowedByPolicy: m (policy: p)" },
+    { 404, '{"error":{"code":"ResourceNotFound","message":"m"}}', "arm.not-found" },
+    { 404, '{"error":{"code":"NoRegisteredProviderFound","message":"m"}}', "arm.provider-not-registered" },
+    { 409, '{"error":{"code":"MissingSubscriptionRegistration"}}', "arm.provider-not-registered",
+      "MissingSubscriptionRegistration" },
+    { 409, '{"code":"HCRP409","message":"m"}', "arm.conflict", "HCRP409: m" },
+    { 412, '{"Message":"m"}', "arm.conflict", "m" },
+    { 429, '{"error":{"code":"SubscriptionRequestsThrottled","message":"m"}}', "arm.throttled" },
+    { 500, '{"error":"text"}', "arm.server-error", "text" },
+    { 502, "<html>bad</html>", "arm.server-error", "status 502: <html>bad</html>" },
+    { 503, "", "arm.server-error", "status 503" },
+    { 408, '{"error":{"code":null,"message":"{\\"a\\":1}"}}', "arm.server-error", '{"a":1}' },
+    { 302, "", "http.bad-answer" },
+  }
+  for _, row in ipairs(rows) do
+    it(("reads %d %s"):format(row[1], row[2]), function()
+      local value, err, page = arm(row[1] .. " No", row[2],
+        { ["x-ms-request-id"] = "rid", ["Retry-After"] = "Fri, 01 Jan 2021 00:00:00 GMT" })
+      assert.is_nil(value)
+      assert.equal(row[3], err.reason)
+      assert.equal(row[1], err.status)
+      assert.equal("rid", err.tracking_id)
+      assert.equal(0, err.retry_after)
+      assert.equal("arm.request", err.op)
+      assert.equal(row[1], page.status)
+      assert.equal(row[4] or err.message, err.message)
+    end)
+  end
+end)
+
+describe("relay credentials from arm", function()
+  local function list(status, body)
+    return peer.serve(peer.answer(status, JSON, body), function(url)
+      return core.arm.relay_credentials { url = url, token = TOKEN }
+    end)
+  end
+
+  both("become relayinfo only", function()
+    local results, head, sent = list("200 OK", [[{"relay":{"namespaceName":"ns",
+      "namespaceNameSuffix":"s.net","hybridConnectionName":"a/b","accessKey":"k","expiresOn":5}}]])
+    assert.equal("ns.s.net", results[1]:host())
+    assert.equal(5, results[1]:expires_on())
+    assert.equal(200, results[3].status)
+    assert.equal('{"serviceName":"SSH"}', sent)
+    assert.truthy(head:find("^POST "))
+  end)
+
+  it("tell what is missing", function()
+    assert.equal("arm.setup-needed", list("412 Precondition Failed", "")[2].reason)
+    assert.equal(412, list("412 Precondition Failed", "")[2].status)
+    assert.equal("arm.not-found", list("404 No", "")[2].reason)
+    assert.equal("relay.bad-credentials", list("200 OK", '{"relay":{}}')[2].reason)
+    assert.equal("relay.bad-credentials", list("200 OK", "<html>")[2].reason)
+  end)
+end)
