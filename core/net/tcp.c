@@ -323,15 +323,17 @@ static int open_listener(const char *address, int port, int *fd_out) {
 struct arc_listener *arc_tcp_listen(struct arc_loop *loop, const char *address,
                                     int port, struct arc_err **err) {
   struct arc_listener *listener = calloc(1, sizeof *listener);
-  int error = listener ? open_listener(address, port, &listener->fd) : ENOMEM;
-  if (error) {
+  int fd = -1;
+  int error = listener ? open_listener(address, port, &fd) : ENOMEM;
+  if (error || !listener) {
     free(listener);
     *err = arc_err_errno(error, "listen on %s:%d", address, port);
     return NULL;
   }
   struct sockaddr_storage bound = {0};
   socklen_t size = sizeof bound;
-  getsockname(listener->fd, (struct sockaddr *)&bound, &size);
+  listener->fd = fd;
+  getsockname(fd, (struct sockaddr *)&bound, &size);
   listener->port = ntohs(bound.ss_family == AF_INET6
                              ? ((struct sockaddr_in6 *)&bound)->sin6_port
                              : ((struct sockaddr_in *)&bound)->sin_port);
