@@ -30,9 +30,9 @@ static struct arc_err *add_facts(struct arc_err *err,
 }
 
 static struct arc_err *bad_answer(const struct arc_arm_op *arm) {
-  struct arc_err *err = arc_err_reason(
-      "http.bad-answer", "status %d with a body that is not JSON",
-      arm->http->status);
+  struct arc_err *err = arc_err_reason("http.bad-answer",
+                                       "status %d with a body that is not JSON",
+                                       arm->http->status);
   if (err->refs) {
     err->status = arm->http->status;
   }
@@ -127,7 +127,7 @@ static bool needs_length(const struct arc_arm_request *request) {
 }
 
 static struct arc_op *send_request(struct arc_loop *loop,
-                           const struct arc_arm_request *request) {
+                                   const struct arc_arm_request *request) {
   char id[ARC_UUID_SIZE];
   size_t n = 0;
   struct arc_http_header *headers =

@@ -24,7 +24,7 @@ struct arc_arm_request {
 
 struct arc_arm_op {
   struct arc_op op;
-  struct arc_http_op *http;   /* its status and headers stay readable */
+  struct arc_http_op *http; /* its status and headers stay readable */
   bool list_credentials;
   json_t *value;              /* NULL when there was no body */
   struct arc_relayinfo *info; /* of listCredentials */

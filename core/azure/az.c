@@ -13,8 +13,12 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-enum { OUT_MAX = 1024 * 1024, ERR_MAX = 64 * 1024, CHUNK = 16 * 1024,
-       EXCERPT = 2000 };
+enum {
+  OUT_MAX = 1024 * 1024,
+  ERR_MAX = 64 * 1024,
+  CHUNK = 16 * 1024,
+  EXCERPT = 2000
+};
 
 struct az_op;
 

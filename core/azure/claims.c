@@ -20,10 +20,9 @@ json_t *arc_claims_read(const struct arc_secret *token) {
   const char *end = memchr(payload, '.', left);
   struct arc_buf text = {.secret = true};
   json_t *claims = NULL;
-  if (end &&
-      arc_base64_decode(&text, payload, (size_t)(end - payload))) {
-    claims = arc_json_secret((const char *)arc_buf_head(&text),
-                             arc_buf_len(&text));
+  if (end && arc_base64_decode(&text, payload, (size_t)(end - payload))) {
+    claims =
+        arc_json_secret((const char *)arc_buf_head(&text), arc_buf_len(&text));
   }
   arc_buf_free(&text);
   if (claims && !json_is_object(claims)) {
@@ -39,8 +38,9 @@ void arc_claims_redact(char *text, size_t n) {
       continue;
     }
     size_t len = 0;
-    while (i + len < n && (isalnum((unsigned char)text[i + len]) ||
-                           strchr("-_.=", text[i + len]) != NULL) &&
+    while (i + len < n &&
+           (isalnum((unsigned char)text[i + len]) ||
+            strchr("-_.=", text[i + len]) != NULL) &&
            text[i + len]) {
       len++;
     }

@@ -12,8 +12,12 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-enum { NAME_MAX_LEN = 200, SUFFIX_MAX = 100, PATH_MAX_LEN = 1024,
-       TOKEN_MAX = 16 * 1024 };
+enum {
+  NAME_MAX_LEN = 200,
+  SUFFIX_MAX = 100,
+  PATH_MAX_LEN = 1024,
+  TOKEN_MAX = 16 * 1024
+};
 
 /* Labels of letters, digits and hyphens between dots. */
 static bool is_host(const char *text, size_t n) {
@@ -133,7 +137,8 @@ struct arc_relayinfo *arc_relayinfo_read(const json_t *answer,
   if (fault) {
     *err = arc_err_reason("relay.bad-credentials",
                           "the relay credentials' %s is missing or cannot be "
-                          "used", fault);
+                          "used",
+                          fault);
     return NULL;
   }
   struct arc_relayinfo *info = calloc(1, sizeof *info);

@@ -20,8 +20,8 @@ struct arc_relayinfo {
   double expires_on;                /* seconds since 1970; negative = none */
 };
 
-/* From {"relay":{...}}, as text (also in base64) or parsed. Every value is checked for what
- * cannot be sent. One reference, or NULL with *err. */
+/* From {"relay":{...}}, as text (also in base64) or parsed. Every value is
+ * checked for what cannot be sent. One reference, or NULL with *err. */
 struct arc_relayinfo *arc_relayinfo_parse(const char *text, size_t n,
                                           struct arc_err **err);
 struct arc_relayinfo *arc_relayinfo_read(const json_t *answer,

@@ -29,7 +29,8 @@ void arc_token_clear(struct arc_token *token) {
   memset(token, 0, sizeof *token);
 }
 
-/* ---- errors ---------------------------------------------------------------- */
+/* ---- errors ----------------------------------------------------------------
+ */
 
 struct meaning {
   const char *error; /* OAuth's word */
@@ -104,7 +105,7 @@ static struct arc_err *oauth_error(int status, const json_t *answer) {
 }
 
 static struct arc_err *foreign_error(int status, const char *body, size_t n) {
-  const char *reason = status == 429  ? "entra.throttled"
+  const char *reason = status == 429   ? "entra.throttled"
                        : status >= 500 ? "entra.server-error"
                                        : "http.bad-answer";
   n = n < EXCERPT ? n : EXCERPT;
@@ -114,12 +115,11 @@ static struct arc_err *foreign_error(int status, const char *body, size_t n) {
 
 struct arc_err *arc_token_error(int status, const char *body, size_t n) {
   json_t *answer = arc_json_secret(body, n);
-  struct arc_err *err = arc_json_text(answer, "error")
-                            ? oauth_error(status, answer)
-                        : status == 200
-                            ? arc_err_reason("http.bad-answer",
-                                             "the answer is not a token")
-                            : foreign_error(status, body, n);
+  struct arc_err *err =
+      arc_json_text(answer, "error") ? oauth_error(status, answer)
+      : status == 200
+          ? arc_err_reason("http.bad-answer", "the answer is not a token")
+          : foreign_error(status, body, n);
   arc_json_wipe(answer);
   if (err->refs) {
     err->status = status;
@@ -127,7 +127,8 @@ struct arc_err *arc_token_error(int status, const char *body, size_t n) {
   return err;
 }
 
-/* ---- the answer ------------------------------------------------------------ */
+/* ---- the answer ------------------------------------------------------------
+ */
 
 static char *copy_text(const json_t *answer, const char *key) {
   const char *text = arc_json_text(answer, key);
@@ -188,7 +189,8 @@ static void answered(struct arc_op *http, void *arg) {
   arc_op_finish(&op->op, err);
 }
 
-/* ---- the request ----------------------------------------------------------- */
+/* ---- the request -----------------------------------------------------------
+ */
 
 static bool append_escaped(struct arc_buf *body, const char *text, size_t n) {
   static const char hex[] = "0123456789ABCDEF";
@@ -231,18 +233,18 @@ static struct arc_op *post_form(struct arc_loop *loop,
   struct arc_buf body = {.secret = true};
   struct arc_op *http = NULL;
   if (append_form(&body, request)) {
-    const struct arc_http_request post = {
-        .url = request->url,
-        .method = "POST",
-        .headers = headers,
-        .n_headers = sizeof headers / sizeof *headers,
-        .body = arc_buf_head(&body),
-        .n_body = arc_buf_len(&body),
-        .ca = request->ca,
-        .deadline = request->deadline,
-        .connect_timeout = CONNECT_SECONDS,
-        .max_body = ANSWER_MAX,
-        .secret = true};
+    const struct arc_http_request post = {.url = request->url,
+                                          .method = "POST",
+                                          .headers = headers,
+                                          .n_headers =
+                                              sizeof headers / sizeof *headers,
+                                          .body = arc_buf_head(&body),
+                                          .n_body = arc_buf_len(&body),
+                                          .ca = request->ca,
+                                          .deadline = request->deadline,
+                                          .connect_timeout = CONNECT_SECONDS,
+                                          .max_body = ANSWER_MAX,
+                                          .secret = true};
     http = arc_http_request(loop, &post);
   }
   arc_buf_free(&body);
@@ -265,8 +267,7 @@ struct arc_op *arc_token_request(struct arc_loop *loop,
                                  const struct arc_token_request *request) {
   static const struct arc_op_class token_class = {
       .name = "token.request", .detach = detach, .destroy = destroy};
-  struct token_op *op =
-      arc_op_new(loop, &token_class, sizeof *op, ARC_FOREVER);
+  struct token_op *op = arc_op_new(loop, &token_class, sizeof *op, ARC_FOREVER);
   if (!op) {
     return NULL;
   }

@@ -25,8 +25,8 @@ struct arc_token {
   struct arc_secret *secret;
   struct arc_secret *refresh_token; /* or NULL */
   double expires_on;
-  double refresh_on;  /* negative = not given */
-  char *type, *scope; /* or NULL */
+  double refresh_on;           /* negative = not given */
+  char *type, *scope;          /* or NULL */
   char *tenant, *subscription; /* of az; or NULL */
 };
 void arc_token_clear(struct arc_token *token);

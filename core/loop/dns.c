@@ -80,10 +80,11 @@ static void tell(struct arc_dns_entry *entry, struct arc_dns_wait *wait) {
 static bool append_address(struct arc_buf *buf, const struct addrinfo *info) {
   char text[64];
   bool v6 = info->ai_family == AF_INET6;
-  int rc = v6 ? uv_ip6_name((const struct sockaddr_in6 *)(const void *)
-                                info->ai_addr, text, sizeof text)
-              : uv_ip4_name((const struct sockaddr_in *)(const void *)
-                                info->ai_addr, text, sizeof text);
+  int rc =
+      v6 ? uv_ip6_name((const struct sockaddr_in6 *)(const void *)info->ai_addr,
+                       text, sizeof text)
+         : uv_ip4_name((const struct sockaddr_in *)(const void *)info->ai_addr,
+                       text, sizeof text);
   return !rc && arc_buf_format(buf, v6 ? "%s[%s]" : "%s%s",
                                arc_buf_len(buf) ? "," : "", text);
 }
@@ -96,8 +97,8 @@ static char *join_addresses(const struct addrinfo *info) {
     bool known = info->ai_family == AF_INET || info->ai_family == AF_INET6;
     n += known && append_address(&buf, info);
   }
-  char *text = n ? strndup((const char *)arc_buf_head(&buf),
-                           arc_buf_len(&buf)) : NULL;
+  char *text =
+      n ? strndup((const char *)arc_buf_head(&buf), arc_buf_len(&buf)) : NULL;
   arc_buf_free(&buf);
   return text;
 }
@@ -110,9 +111,9 @@ static void set_answer(struct arc_dns_entry *entry, int status,
     return;
   }
   entry->expires = 0; // a failure serves those who wait for it only
-  entry->err = arc_err_new(ARC_E_DNS, "cannot find the address of %s: %s",
-                           entry->host,
-                           status ? uv_strerror(status) : "it has none");
+  entry->err =
+      arc_err_new(ARC_E_DNS, "cannot find the address of %s: %s", entry->host,
+                  status ? uv_strerror(status) : "it has none");
   entry->err->retryable = status != UV_EAI_NONAME && status != UV_EAI_NODATA;
 }
 

@@ -97,9 +97,9 @@ static void set_text(lua_State *L, const char *key, const char *text) {
 }
 
 static void push_page(lua_State *L, const struct arc_arm_op *arm) {
-  static const char *const wanted[] = {
-      "x-ms-ratelimit-*", "location", "azure-asyncoperation",
-      "etag",             "www-authenticate", NULL};
+  static const char *const wanted[] = {"x-ms-ratelimit-*",     "location",
+                                       "azure-asyncoperation", "etag",
+                                       "www-authenticate",     NULL};
   double wait = arc_http_retry_after(arm->http);
   lua_createtable(L, 0, 6);
   lua_pushinteger(L, arm->http->status);

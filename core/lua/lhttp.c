@@ -43,8 +43,10 @@ static void read_header(lua_State *L, struct arc_http_header *header) {
     header->value = lua_tolstring(L, -1, &len);
   }
   if (!header->value || strlen(header->value) != len) {
-    luaL_error(L, "option 'headers': '%s' must be a string without NUL, or a "
-               "secret", header->name);
+    luaL_error(L,
+               "option 'headers': '%s' must be a string without NUL, or a "
+               "secret",
+               header->name);
   }
 }
 

@@ -17,14 +17,14 @@ static const struct arc_opt connect_options[] = {
     {"ca", ARC_OPT_STRING, offsetof(struct options, ca), false, 0, 0},
     {"connect_timeout", ARC_OPT_NUMBER,
      offsetof(struct options, connect_timeout), false, 0, 1e6},
-    {"answer_timeout", ARC_OPT_NUMBER,
-     offsetof(struct options, answer_timeout), false, 0, 1e6},
+    {"answer_timeout", ARC_OPT_NUMBER, offsetof(struct options, answer_timeout),
+     false, 0, 1e6},
     {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
 
 static const struct arc_opt upgrade_options[] = {
     {"port", ARC_OPT_INTEGER, offsetof(struct options, port), true, 1, 65535},
-    {"answer_timeout", ARC_OPT_NUMBER,
-     offsetof(struct options, answer_timeout), false, 0, 1e6},
+    {"answer_timeout", ARC_OPT_NUMBER, offsetof(struct options, answer_timeout),
+     false, 0, 1e6},
     {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
 
 static int finish_connect(lua_State *L, struct arc_op *op) {
@@ -64,9 +64,9 @@ static int l_websocket(lua_State *L) {
   static const char *const roles[] = {"client", "server", NULL};
   int role = luaL_checkoption(L, 2, "client", roles);
   struct arc_stream *transport = arc_takestream(L, 1);
-  struct arc_stream *ws = arc_ws_new(
-      arc_getloop(L), transport, role ? ARC_WS_SERVER : ARC_WS_CLIENT, "", 0,
-      roles[role]);
+  struct arc_stream *ws =
+      arc_ws_new(arc_getloop(L), transport,
+                 role ? ARC_WS_SERVER : ARC_WS_CLIENT, "", 0, roles[role]);
   if (!ws) {
     return luaL_error(L, "out of memory");
   }

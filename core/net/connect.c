@@ -47,8 +47,8 @@ static struct arc_err *prepare(struct connect_op *connect, const char *url,
   connect->dial->done = connected;
   connect->dial->arg = connect;
   struct arc_err *err =
-      arc_dial_open(connect->dial, connect->op.loop, ARC_MULTI_CONNECT, url,
-                    ca, connect_timeout);
+      arc_dial_open(connect->dial, connect->op.loop, ARC_MULTI_CONNECT, url, ca,
+                    connect_timeout);
   if (!err) {
     CURL *easy = connect->dial->transfer.easy;
     curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);

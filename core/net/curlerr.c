@@ -67,11 +67,11 @@ static struct arc_err *proxy_error(CURL *easy) {
     return NULL;
   }
   struct arc_err *err =
-      status == 407 ? arc_err_reason("net.proxy-auth",
-                                     "the proxy wants credentials (407)")
-                    : arc_err_reason("net.proxy-answer",
-                                     "the proxy answered %ld to CONNECT",
-                                     status);
+      status == 407
+          ? arc_err_reason("net.proxy-auth",
+                           "the proxy wants credentials (407)")
+          : arc_err_reason("net.proxy-answer",
+                           "the proxy answered %ld to CONNECT", status);
   err->status = (int)status;
   return err;
 }
@@ -85,9 +85,9 @@ struct arc_err *arc_curl_error(CURL *easy, CURLcode result, const char *text,
   const char *what = *text ? text : curl_easy_strerror(result);
   switch (result) {
   case CURLE_OPERATION_TIMEDOUT:
-    return arc_err_at(arc_err_new(ARC_E_TIMEOUT,
-                                  "no connection to %s in time", host),
-                      NULL, "connect");
+    return arc_err_at(
+        arc_err_new(ARC_E_TIMEOUT, "no connection to %s in time", host), NULL,
+        "connect");
   case CURLE_COULDNT_RESOLVE_HOST:
   case CURLE_COULDNT_RESOLVE_PROXY:
     return arc_err_at(arc_err_new(ARC_E_DNS, "%s", what), NULL, "dns");

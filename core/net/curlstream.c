@@ -17,8 +17,8 @@ struct curl_stream {
   struct arc_dial *dial;
   struct watch *watch;
   curl_socket_t fd;
-  int armed;     /* events that somebody waits for */
-  bool drained;  /* the last read found nothing: TLS holds no bytes */
+  int armed;    /* events that somebody waits for */
+  bool drained; /* the last read found nothing: TLS holds no bytes */
   bool shut;
 };
 

@@ -54,7 +54,8 @@ static struct arc_err *check_scheme(struct arc_dial *dial, CURLU *url) {
   if (!https && !(dial->plain && arc_is_loopback(dial->host))) {
     return arc_err_new(ARC_E_CONFIG,
                        "only https is spoken (http to this machine itself), "
-                       "not the URL's scheme for %s", dial->host);
+                       "not the URL's scheme for %s",
+                       dial->host);
   }
   return has_credentials(url)
              ? arc_err_new(ARC_E_CONFIG, "no user name belongs into the URL")
@@ -194,8 +195,8 @@ static bool set_addresses(struct arc_dial *dial, const char *addresses) {
     dial->resolve = curl_slist_append(NULL, line);
     free(line);
   }
-  return dial->resolve && !curl_easy_setopt(dial->transfer.easy,
-                                            CURLOPT_RESOLVE, dial->resolve);
+  return dial->resolve &&
+         !curl_easy_setopt(dial->transfer.easy, CURLOPT_RESOLVE, dial->resolve);
 }
 
 static void resolved(void *arg, const char *addresses, struct arc_err *err) {

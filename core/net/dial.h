@@ -21,10 +21,10 @@ struct arc_dial {
   struct arc_dns_wait dns;
   X509_STORE *store;
   struct curl_slist *resolve;
-  char *host;      /* of the URL, without brackets */
-  char *ask;       /* whose addresses are asked: host or the proxy's */
+  char *host; /* of the URL, without brackets */
+  char *ask;  /* whose addresses are asked: host or the proxy's */
   int port, ask_port;
-  bool plain;      /* http:// (loopback only) */
+  bool plain; /* http:// (loopback only) */
   char text[CURL_ERROR_SIZE];
   /* Once, from the drain: NULL, or why it did not work (taken over by it). */
   void (*done)(void *arg, struct arc_err *err);

@@ -22,10 +22,10 @@ struct arc_span {
 
 /* The head of an HTTP/1 response. All spans point into the bytes parsed. */
 struct arc_head {
-  size_t scanned; /* no end of the head before here; begins at 0 */
-  size_t length;  /* with its empty line */
-  int minor;      /* HTTP/1.x */
-  int status;     /* 100 to 599 */
+  size_t scanned;         /* no end of the head before here; begins at 0 */
+  size_t length;          /* with its empty line */
+  int minor;              /* HTTP/1.x */
+  int status;             /* 100 to 599 */
   struct arc_span reason; /* whole, may hold control bytes but CR LF NUL */
   struct arc_span fields;
 };

@@ -114,9 +114,7 @@ static bool is_token(const char *text) {
   return n && !text[n];
 }
 
-static bool has_line_break(const char *text) {
-  return strpbrk(text, "\r\n");
-}
+static bool has_line_break(const char *text) { return strpbrk(text, "\r\n"); }
 
 static bool add_line(struct arc_http_op *http, const char *line) {
   struct curl_slist *lines = curl_slist_append(http->lines, line);
@@ -129,8 +127,10 @@ static struct arc_err *add_header(struct arc_http_op *http,
   const char *value = header->bearer ? header->bearer->bytes : header->value;
   if (!is_token(header->name) || has_line_break(value) ||
       (header->bearer && strlen(value) != header->bearer->len)) {
-    return arc_err_new(ARC_E_CONFIG, "header %s cannot be sent: a line break, "
-                       "NUL or odd character is in it", header->name);
+    return arc_err_new(ARC_E_CONFIG,
+                       "header %s cannot be sent: a line break, "
+                       "NUL or odd character is in it",
+                       header->name);
   }
   // curl's own spelling of a header without a value is "Name;"
   const char *glue = header->bearer ? ": Bearer " : *value ? ": " : ";";
@@ -191,10 +191,10 @@ static struct arc_err *set_method(struct arc_http_op *http,
 
 static struct arc_err *prepare(struct arc_http_op *http,
                                const struct arc_http_request *request) {
-  struct arc_err *err = arc_dial_open(
-      &http->dial, http->op.loop,
-      request->ca ? ARC_MULTI_HTTP_CA : ARC_MULTI_HTTP, request->url,
-      request->ca, request->connect_timeout);
+  struct arc_err *err =
+      arc_dial_open(&http->dial, http->op.loop,
+                    request->ca ? ARC_MULTI_HTTP_CA : ARC_MULTI_HTTP,
+                    request->url, request->ca, request->connect_timeout);
   if (err || (err = set_method(http, request)) ||
       (err = add_headers(http, request))) {
     return err;

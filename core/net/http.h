@@ -21,8 +21,8 @@ struct arc_http_request {
   size_t n_headers;
   const void *body; /* NULL: none; an empty one sends Content-Length: 0 */
   size_t n_body;
-  const char *ca;   /* PEM file added to the trust store, or NULL */
-  int64_t deadline; /* of the whole exchange */
+  const char *ca;         /* PEM file added to the trust store, or NULL */
+  int64_t deadline;       /* of the whole exchange */
   double connect_timeout; /* seconds */
   size_t max_body;        /* a larger answer fails with http.too-large */
   bool secret;            /* wipe the answer's body */

@@ -59,7 +59,8 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     return;
   }
   kick(watch->multi, watch->fd, CURL_CSELECT_ERR);
-  if (!uv_is_closing((uv_handle_t *)poll) && !uv_is_active((uv_handle_t *)poll)) {
+  if (!uv_is_closing((uv_handle_t *)poll) &&
+      !uv_is_active((uv_handle_t *)poll)) {
     uv_poll_start(poll, watch->events, on_poll); // libuv had stopped it
   }
 }
@@ -218,8 +219,7 @@ static bool start_multi(struct arc_multi *m, struct arc_loop *loop,
   return true;
 }
 
-struct arc_multi *arc_multi_get(struct arc_loop *loop,
-                                enum arc_multi_kind kind,
+struct arc_multi *arc_multi_get(struct arc_loop *loop, enum arc_multi_kind kind,
                                 struct arc_err **err) {
   struct curl_part *curl = (struct curl_part *)arc_loop_part(loop, part_name);
   if (!curl && !(curl = make_part(loop, err))) {

@@ -22,8 +22,7 @@ enum arc_multi_kind {
   ARC_MULTI_CONNECT,
   ARC_MULTI_KINDS
 };
-struct arc_multi *arc_multi_get(struct arc_loop *loop,
-                                enum arc_multi_kind kind,
+struct arc_multi *arc_multi_get(struct arc_loop *loop, enum arc_multi_kind kind,
                                 struct arc_err **err);
 
 /* One transfer. Embed it. */

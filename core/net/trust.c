@@ -113,8 +113,7 @@ static bool load_system(X509_STORE *store) {
 /* A store with the system's certificates and those of ca, or NULL. */
 static X509_STORE *make_store(const char *ca, struct arc_err **err) {
   X509_STORE *store = X509_STORE_new();
-  if (store && load_system(store) &&
-      (!ca || X509_STORE_load_file(store, ca))) {
+  if (store && load_system(store) && (!ca || X509_STORE_load_file(store, ca))) {
     return store;
   }
   unsigned long code = ERR_peek_last_error();

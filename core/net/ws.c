@@ -10,11 +10,11 @@
 
 enum {
   MESSAGE_MAX = 32 * 1024,
-  OUT_MARK = MESSAGE_MAX,  /* above it a write must wait */
-  PUMP_MAX = 256 * 1024,   /* bytes a turn, before others have theirs */
+  OUT_MARK = MESSAGE_MAX, /* above it a write must wait */
+  PUMP_MAX = 256 * 1024,  /* bytes a turn, before others have theirs */
   READ_MAX = 64 * 1024,
   PING_MS = 30 * 1000,
-  DEAD_MS = 90 * 1000,     /* nothing came although we pinged */
+  DEAD_MS = 90 * 1000, /* nothing came although we pinged */
   LINGER_MS = 5 * 1000
 };
 
@@ -34,10 +34,10 @@ struct ws {
   uint8_t close[ARC_WS_CONTROL_MAX]; /* our Close's payload */
   size_t n_close;
   bool close_due, close_sent;
-  bool ended;          /* nothing more will come */
-  struct arc_err *end; /* why; NULL = the peer's orderly Close */
+  bool ended;           /* nothing more will come */
+  struct arc_err *end;  /* why; NULL = the peer's orderly Close */
   struct arc_err *mute; /* why nothing more can be sent */
-  bool orphan;         /* closed by its user, lingers */
+  bool orphan;          /* closed by its user, lingers */
 };
 
 static void settle(struct ws *ws);
@@ -84,7 +84,8 @@ static void want_close(struct ws *ws, int code, const char *reason) {
   memcpy(ws->close + 2, reason, n);
 }
 
-/* ---- sending --------------------------------------------------------------- */
+/* ---- sending ---------------------------------------------------------------
+ */
 
 static void encode(struct ws *ws, uint8_t opcode, const void *payload,
                    size_t n) {
@@ -132,7 +133,8 @@ static void flush(struct ws *ws) {
   }
 }
 
-/* ---- receiving ------------------------------------------------------------- */
+/* ---- receiving -------------------------------------------------------------
+ */
 
 static void answer_late(void *arg) {
   want_close(arg, 1000, "");
@@ -143,8 +145,8 @@ static void answer_late(void *arg) {
 static void take_close(struct ws *ws, const struct arc_wsnews *news) {
   if (news->code && news->code != 1000) {
     struct arc_err *err = arc_err_reason(
-        "relay.reset", "%s was closed by its peer with code %d%s%s",
-        ws->s.name, news->code, news->n_control > 2 ? ": " : "",
+        "relay.reset", "%s was closed by its peer with code %d%s%s", ws->s.name,
+        news->code, news->n_control > 2 ? ": " : "",
         news->n_control > 2 ? (const char *)news->control + 2 : "");
     err->status = news->code;
     want_close(ws, news->code, "");
@@ -176,8 +178,10 @@ static void decode(struct ws *ws) {
       break;
     case ARC_WS_BAD:
       want_close(ws, news.code, news.why);
-      end(ws, arc_err_new(ARC_E_PROTOCOL, "the peer of %s broke the WebSocket "
-                          "protocol: %s", ws->s.name, news.why));
+      end(ws, arc_err_new(ARC_E_PROTOCOL,
+                          "the peer of %s broke the WebSocket "
+                          "protocol: %s",
+                          ws->s.name, news.why));
       break;
     }
   }
@@ -236,12 +240,13 @@ static void receive(struct ws *ws) {
   }
 }
 
-/* ---- driving --------------------------------------------------------------- */
+/* ---- driving ---------------------------------------------------------------
+ */
 
 /* Has a closed stream nothing left to do? */
 static bool is_over(const struct ws *ws) {
-  return ws->ended && (ws->mute || ws->end ||
-                       (ws->close_sent && !arc_buf_len(&ws->out)));
+  return ws->ended &&
+         (ws->mute || ws->end || (ws->close_sent && !arc_buf_len(&ws->out)));
 }
 
 static void leave(struct ws *ws) {
@@ -278,9 +283,10 @@ static void keep_alive(void *arg) {
     ws->heard = now; // it is our user who does not listen
   }
   if (now - ws->heard >= DEAD_MS) {
-    end(ws, arc_err_reason("relay.reset", "nothing came on %s for %d seconds, "
-                           "not even answers to pings", ws->s.name,
-                           DEAD_MS / 1000));
+    end(ws, arc_err_reason("relay.reset",
+                           "nothing came on %s for %d seconds, "
+                           "not even answers to pings",
+                           ws->s.name, DEAD_MS / 1000));
     settle(ws);
     return;
   }
@@ -291,7 +297,8 @@ static void keep_alive(void *arg) {
   flush(ws);
 }
 
-/* ---- the stream ------------------------------------------------------------ */
+/* ---- the stream ------------------------------------------------------------
+ */
 
 static ssize_t ws_read(struct arc_stream *s, void *to, size_t n) {
   struct ws *ws = (struct ws *)s;

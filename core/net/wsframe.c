@@ -168,8 +168,7 @@ static enum arc_wsevent take_piece(struct arc_wsframes *frames,
   }
   frames->left -= io->data_length;
   frames->in_frame = frames->left;
-  return control && !frames->in_frame ? end_control(frames, news)
-                                      : ARC_WS_MORE;
+  return control && !frames->in_frame ? end_control(frames, news) : ARC_WS_MORE;
 }
 
 enum arc_wsevent arc_wsframes_decode(struct arc_wsframes *frames,

@@ -19,11 +19,11 @@ struct arc_wsframes *arc_wsframes_new(enum arc_ws_role role);
 void arc_wsframes_free(struct arc_wsframes *frames);
 
 enum arc_wsevent {
-  ARC_WS_MORE, /* all that came is decoded */
-  ARC_WS_FULL, /* data has reached its mark */
-  ARC_WS_PING, /* control, n_control: its payload */
+  ARC_WS_MORE,  /* all that came is decoded */
+  ARC_WS_FULL,  /* data has reached its mark */
+  ARC_WS_PING,  /* control, n_control: its payload */
   ARC_WS_CLOSE, /* code (0 = none), control + 2: the reason text */
-  ARC_WS_BAD   /* code to close with, why: static text; nothing follows */
+  ARC_WS_BAD    /* code to close with, why: static text; nothing follows */
 };
 struct arc_wsnews {
   int code;

@@ -100,8 +100,7 @@ struct arc_err *arc_relay_classify(int status, const char *phrase, size_t n) {
   make_text(text, n);
   const char *id = cut_tracking(text);
   struct arc_err *err = arc_err_reason(reason_for(status, text), "%s (%d)",
-                                       *text ? text : "no explanation",
-                                       status);
+                                       *text ? text : "no explanation", status);
   if (err->refs) { // not the shared one
     err->status = status;
     copy_tracking(err, id);

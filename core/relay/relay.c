@@ -60,7 +60,8 @@ static struct arc_err *no_memory(void) {
   return arc_err_new(ARC_E_NOMEM, "out of memory");
 }
 
-/* ---- the request ----------------------------------------------------------- */
+/* ---- the request -----------------------------------------------------------
+ */
 
 static bool make_key(char *to, size_t size) {
   uint8_t bytes[KEY_SIZE];
@@ -79,10 +80,9 @@ static bool make_key(char *to, size_t size) {
 
 static bool append_header(struct arc_buf *out, const char *name,
                           const struct arc_secret *value) {
-  return !value ||
-         (arc_buf_text(out, name) && arc_buf_text(out, ": ") &&
-          arc_buf_append(out, value->bytes, value->len) &&
-          arc_buf_text(out, "\r\n"));
+  return !value || (arc_buf_text(out, name) && arc_buf_text(out, ": ") &&
+                    arc_buf_append(out, value->bytes, value->len) &&
+                    arc_buf_text(out, "\r\n"));
 }
 
 /* relay.md names every header; no extension, no subprotocol is offered. */
@@ -109,7 +109,8 @@ static bool write_request(struct relay_op *relay) {
                         relay->port);
 }
 
-/* ---- the answer ------------------------------------------------------------ */
+/* ---- the answer ------------------------------------------------------------
+ */
 
 static struct arc_err *bad_answer(const char *what) {
   return arc_err_reason("relay.bad-answer", "the answer %s", what);
@@ -120,8 +121,8 @@ static bool accept_matches(const char *key, struct arc_span value) {
   char text[128];
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned n_digest = 0;
-  int n = snprintf(text, sizeof text,
-                   "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+  int n = snprintf(text, sizeof text, "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
+                   key);
   struct arc_buf wanted = {0};
   bool same =
       EVP_Digest(text, (size_t)n, digest, &n_digest, EVP_sha1(), NULL) == 1 &&
@@ -178,8 +179,8 @@ static void judge(struct relay_op *relay, enum arc_head_state state) {
     fail(relay, bad_answer(state == ARC_HEAD_BAD ? "is not HTTP/1.1"
                                                  : "is too large"));
   } else if (head->status != 101) {
-    fail(relay, arc_relay_classify(head->status, head->reason.at,
-                                   head->reason.len));
+    fail(relay,
+         arc_relay_classify(head->status, head->reason.at, head->reason.len));
   } else {
     struct arc_err *err = check_upgrade(relay);
     if (err) {
@@ -202,10 +203,11 @@ static bool receive(struct relay_op *relay) {
       return true;
     }
     if (n <= 0) {
-      fail(relay, !to ? no_memory()
-                      : n ? arc_err_ref(relay->line->err)
-                          : arc_err_new(ARC_E_CLOSED, "the relay closed the "
-                                        "connection before it answered"));
+      fail(relay,
+           !to ? no_memory()
+           : n ? arc_err_ref(relay->line->err)
+               : arc_err_new(ARC_E_CLOSED, "the relay closed the "
+                                           "connection before it answered"));
       return false;
     }
     arc_buf_commit(&relay->in, (size_t)n);
@@ -236,19 +238,20 @@ static void on_line(void *arg) {
   receive(relay);
 }
 
-/* ---- the attempt ----------------------------------------------------------- */
+/* ---- the attempt -----------------------------------------------------------
+ */
 
 static void lose_patience(void *arg) {
   struct relay_op *relay = arg;
   if (relay->connect) {
-    struct arc_err *err =
-        arc_err_new(ARC_E_TIMEOUT, "no connection to %s in time",
-                    relay->info->host);
+    struct arc_err *err = arc_err_new(
+        ARC_E_TIMEOUT, "no connection to %s in time", relay->info->host);
     fail(relay, arc_err_at(err, NULL, "connect"));
   } else {
-    fail(relay, arc_err_reason("relay.no-answer", "%s did not answer in %g "
-                               "seconds", relay->info->host,
-                               relay->answer_timeout));
+    fail(relay, arc_err_reason("relay.no-answer",
+                               "%s did not answer in %g "
+                               "seconds",
+                               relay->info->host, relay->answer_timeout));
   }
 }
 
@@ -281,9 +284,8 @@ static bool start(struct relay_op *relay,
   if (asprintf(&url, "https://%s/", relay->info->host) < 0) {
     return false;
   }
-  relay->connect =
-      arc_connect_start(relay->op.loop, "relay.connect", url, request->ca,
-                        request->connect_timeout);
+  relay->connect = arc_connect_start(relay->op.loop, "relay.connect", url,
+                                     request->ca, request->connect_timeout);
   free(url);
   if (!relay->connect) {
     return false;
@@ -320,8 +322,7 @@ struct arc_op *arc_relay_connect(struct arc_loop *loop,
   return relay ? &relay->op : NULL;
 }
 
-struct arc_op *arc_relay_upgrade(struct arc_loop *loop,
-                                 struct arc_stream *line,
+struct arc_op *arc_relay_upgrade(struct arc_loop *loop, struct arc_stream *line,
                                  const struct arc_relay_request *request) {
   struct relay_op *relay = new_op(loop, request);
   if (!relay) {

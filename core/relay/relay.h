@@ -21,8 +21,7 @@ struct arc_op *arc_relay_connect(struct arc_loop *loop,
                                  const struct arc_relay_request *request);
 /* The second half alone: the upgrade over a line that reaches the relay some
  * other way. Takes line over in any case. */
-struct arc_op *arc_relay_upgrade(struct arc_loop *loop,
-                                 struct arc_stream *line,
+struct arc_op *arc_relay_upgrade(struct arc_loop *loop, struct arc_stream *line,
                                  const struct arc_relay_request *request);
 /* The stream of an op that succeeded; the caller's from now on. */
 struct arc_stream *arc_relay_take(struct arc_op *op);

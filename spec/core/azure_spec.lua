@@ -65,7 +65,8 @@ describe("token request", function()
   end
 
   local errors = {
-    { 401, "invalid_client", "entra.bad-client" }, { 400, "unauthorized_client", "entra.bad-client" },
+    { 401, "invalid_client", "entra.bad-client" },
+    { 400, "unauthorized_client", "entra.bad-client" },
     { 400, "invalid_grant", "entra.interaction-required" },
     { 400, "interaction_required", "entra.interaction-required" },
     { 400, "consent_required", "entra.interaction-required" },
@@ -132,9 +133,10 @@ describe("token command", function()
     assert.equal(1767322445, token.expires_on)
     assert.equal("t", token.tenant)
     assert.equal("s", token.subscription)
-    _, token = sh [[echo '{"accessToken":"x","expiresOn":"2026-01-02 03:04:05.250000"}']]
+    local again, local_time = sh [[echo '{"accessToken":"x","expiresOn":"2026-01-02 03:04:05.250000"}']]
+    assert.truthy(again)
     assert.equal(os.time { year = 2026, month = 1, day = 2, hour = 3, min = 4, sec = 5 },
-      token.expires_on)
+      local_time.expires_on)
   end)
 
   both("tells what stderr said, without tokens", function()
@@ -202,7 +204,8 @@ describe("arm request", function()
   end)
 
   both("is true without a body, and says Content-Length: 0", function()
-    local value, _, page, head = arm("202 Accepted", "", { Location = "https://l" }, { method = "PUT" })
+    local value, _, page, head = arm("202 Accepted", "", { Location = "https://l" },
+      { method = "PUT" })
     assert.is_true(value)
     assert.equal("https://l", page.headers.location)
     assert.truthy(head:find("Content-Length: 0\r\n", 1, true))
@@ -222,11 +225,12 @@ describe("arm request", function()
     { 400, '{"error":{"code":"BadRequest","message":"m"}}', "arm.bad-request", "BadRequest: m" },
     { 401, '{"error":{"code":"ExpiredAuthenticationToken","message":"m"}}', "arm.token-refused" },
     { 403, '{"error":{"code":"authorizationfailed","message":"m"}}', "arm.authorization-failed" },
-    { 403, '{"error":{"code":"RequestDisallowedByPolicy","message":"m","additionalInfo":[{"info":' ..
-      '{"policyDefinitionName":"p"}}]}}', "arm.authorization-failed",
+    { 403, '{"error":{"code":"RequestDisallowedByPolicy","message":"m",' ..
+      '"additionalInfo":[{"info":{"policyDefinitionName":"p"}}]}}', "arm.authorization-failed",
       "RequestDisallowedByPolicy: m (policy: p)" },
     { 404, '{"error":{"code":"ResourceNotFound","message":"m"}}', "arm.not-found" },
-    { 404, '{"error":{"code":"NoRegisteredProviderFound","message":"m"}}', "arm.provider-not-registered" },
+    { 404, '{"error":{"code":"NoRegisteredProviderFound","message":"m"}}',
+      "arm.provider-not-registered" },
     { 409, '{"error":{"code":"MissingSubscriptionRegistration"}}', "arm.provider-not-registered",
       "MissingSubscriptionRegistration" },
     { 409, '{"code":"HCRP409","message":"m"}', "arm.conflict", "HCRP409: m" },

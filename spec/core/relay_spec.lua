@@ -88,7 +88,8 @@ describe("relay credentials", function()
     serviceConfigurationToken = { "a\nb", "a\0b", ("x"):rep(20000) },
     namespaceName = { false, "", "a/b", "a@b", "a b", "a..b", ".a", "a:1", ("x"):rep(201) },
     namespaceNameSuffix = { false, "", "a/b", "x:0", "x:65536", "x:", "x:1:2", "x?y" },
-    hybridConnectionName = { false, "", "a b", "a?b", "a#b", "../b", "a/../b", "a/..", "/a", "a\r\nb" },
+    hybridConnectionName = { false, "", "a b", "a?b", "a#b", "../b", "a/../b", "a/..", "/a",
+      "a\r\nb" },
   }
   for key, values in pairs(bad) do
     for i, value in ipairs(values) do
@@ -261,7 +262,8 @@ describe("relay connect", function()
   teardown(function() os.remove(ca) end)
 
   local function at(port)
-    return assert(core.relayinfo(credentials { namespaceNameSuffix = "servicebus.localhost:" .. port }))
+    return assert(core.relayinfo(credentials {
+      namespaceNameSuffix = "servicebus.localhost:" .. port }))
   end
 
   both("runs bytes both ways over TLS", function()

@@ -297,7 +297,7 @@ describe("websocket messages", function()
     end
     assert(peer:write(make(9, "newest") .. make(2, "data")))
     assert.equal("data", ws:read())
-    local reader, last = frames.reader(peer), nil
+    local reader, last = frames.reader(peer)
     repeat
       last = reader:find(10)
     until last == "newest"

@@ -2,21 +2,26 @@
 -- WebSocket frames written and read by hand, for a peer that may break every rule.
 local frames = {}
 
---- One frame. opts: fin (true), rsv (0), mask (4 bytes), length (spelt: "7", "16", "64"), claim.
+local function length(masked, n, spelt)
+  if spelt == "7" then
+    return string.pack("B", masked | n)
+  elseif spelt == "16" then
+    return string.pack(">BI2", masked | 126, n)
+  end
+  return string.pack(">BI8", masked | 127, n)
+end
+
+local function spelling(n)
+  return n < 126 and "7" or n < 65536 and "16" or "64"
+end
+
+--- One frame. opts: fin (true), rsv (0), mask (4 bytes), length (spelt "7", "16" or "64"),
+--- claim (the length it announces).
 function frames.make(opcode, payload, opts)
   opts = opts or {}
-  local first = opcode | (opts.fin == false and 0 or 0x80) | (opts.rsv or 0) << 4
   local n = opts.claim or #payload
-  local spelt = opts.length or (n < 126 and "7" or n < 65536 and "16" or "64")
-  local masked = opts.mask and 0x80 or 0
-  local head
-  if spelt == "7" then
-    head = string.pack("BB", first, masked | n)
-  elseif spelt == "16" then
-    head = string.pack(">BBI2", first, masked | 126, n)
-  else
-    head = string.pack(">BBI8", first, masked | 127, n)
-  end
+  local head = string.char(opcode | (opts.fin == false and 0 or 0x80) | (opts.rsv or 0) << 4) ..
+    length(opts.mask and 0x80 or 0, n, opts.length or spelling(n))
   if not opts.mask then
     return head .. payload
   end
