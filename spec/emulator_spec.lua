@@ -288,6 +288,46 @@ describe("emulator: ARM", function()
   end)
 end)
 
+describe("emulator: faults by chance", function()
+  it("come in the same places for the same seed", function()
+    local faults = require "arclua.emulator.faults"
+    local function run(seed)
+      local table_ = faults.new(seed)
+      table_:add { at = "relay", kind = "slow", chance = 0.25 }
+      local out = {}
+      for i = 1, 400 do
+        out[i] = table_:take("relay", "a") and "x" or "."
+      end
+      return table.concat(out)
+    end
+    local one, two = run(7), run(8)
+    assert.equal(one, run(7))
+    assert.not_equal(one, two)
+    local _, count = one:gsub("x", "")
+    assert.is_true(count > 60 and count < 140)
+  end)
+end)
+
+describe("emulator: the log", function()
+  with("is kept, and written to a file when asked", { machines = 1,
+    log_file = os.tmpname() }, function(e)
+    emulated.post(e)
+    assert.equal(1, e.log:count { event = "token" })
+    local lines = {}
+    for line in core.sys.read_file(e.log.path):gmatch "[^\n]+" do
+      lines[#lines + 1] = json.decode(line).event
+    end
+    assert.same({ "started", "token" }, lines)
+    assert.is_nil(core.sys.read_file(e.log.path):find(e.env.AZURE_CLIENT_SECRET, 1, true))
+    os.remove(e.log.path)
+    local log = require("arclua.emulator.log").new()
+    for _ = 1, 6000 do
+      log:add "x"
+    end
+    assert.equal(5000, log:count())
+  end)
+end)
+
 describe("emulator: connectivity", function()
   with("goes the way of 404, 412, 200", { machines = 1, setup = "none" }, function(e)
     local endpoint = emulated.endpoint(e, "web-01")

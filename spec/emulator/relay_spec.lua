@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local core = require "arclua.core"
 local emulated = require "emulated"
+local emulator = require "arclua.emulator"
 local harness = require "harness"
 
 local ID = "11111111-2222-4333-8444-555555555555"
@@ -264,13 +265,32 @@ describe("emulator: machines", function()
     assert.equal(mine == 0 and "65534\n" or mine .. "\n", result.stdout)
   end)
 
+  with("set HOME at least", { machines = 1, way = "plain", as_root = true }, function(e)
+    local session <close> = assert(emulated.session(e, "web-01"))
+    assert.equal(e:home "web-01" .. "\n", assert(session:exec "echo $HOME").stdout)
+  end)
+
   with("give a terminal", { machines = 1 }, function(e)
     local session <close> = assert(emulated.session(e, "web-01"))
     local result = assert(session:exec("tty", { pty = true }))
     assert.truthy(result.stdout:find "^/dev/pts/%d")
   end)
 
+  -- The ways to an own user that a system without libnss_wrapper.so goes.
   if core.sys.getuid() == 0 then
+    with("take a mount namespace", { machines = 1, way = "mount" }, function(e)
+      local session <close> = assert(emulated.session(e, "web-01"))
+      local result = assert(session:exec("whoami; pwd; tty", { pty = true }))
+      assert.truthy(result.stdout:find("^arclua%s+" .. e:home("web-01"):gsub("%p", "%%%0")
+        .. "%s+/dev/pts/%d"), result.stdout)
+    end)
+
+    it("do not run as root for want of a way", function()
+      local e, err = emulator.start { machines = 1, way = "plain" }
+      assert.is_nil(e)
+      assert.equal("config", err.code)
+      assert.equal("", harness.leftovers())
+    end)
     with("are root when that was asked for", { machines = 1, as_root = true }, function(e)
       local session <close> = assert(emulated.session(e, "web-01"))
       local result = assert(session:exec 'id -u; pwd')

@@ -8,7 +8,8 @@
 --            and as uid 65534: login, command, pty and sftp work. sshd makes a new environment
 --            for the login, so the preload does not reach the user's commands (there `id`
 --            shows the name that the real passwd file has for the uid).
---   mount    root only: a mount namespace of its own in which the file covers /etc/passwd.
+--   mount    root only: a mount namespace of its own in which the file covers /etc/passwd (and
+--            one without the group tty covers /etc/group, see below).
 --   plain    sshd runs as the caller with the caller's entry; HOME is set, but the login
 --            starts in the caller's real home. Not for root without as_root.
 local core = require "arclua.core"
@@ -94,7 +95,8 @@ local function wrapper_env(who, passwd)
 end
 
 local function mount_args(passwd, who, args)
-  local line = "mount --bind " .. text.quote(passwd) .. " /etc/passwd && exec "
+  local line = ("mount --bind %s /etc/passwd && mount --bind %s /etc/group && exec "):format(
+    text.quote(passwd), text.quote(who.groups))
   if who.drop then
     line = line .. ("setpriv --reuid %d --regid %d --clear-groups --pdeathsig KILL "):format(
       who.uid, who.gid)
@@ -107,34 +109,42 @@ local function mount_args(passwd, who, args)
     line .. table.concat(words, " ") }
 end
 
--- Asks the passwd database, through each way, for a home that only our file names.
-local function find_way(who, dir)
-  local passwd = dir .. "/passwd.probe"
+-- Whether each way is possible here: asks the passwd database for a home that only our file
+-- names.
+local POSSIBLE = {
+  { name = "wrapper", try = function(who, passwd, query)
+    return output_of(query, wrapper_env(who, passwd), who)
+  end },
+  { name = "mount", try = function(who, passwd, query)
+    return core.sys.getuid() == 0
+      and output_of(mount_args(passwd, who, query), { PATH = PATH }, {})
+  end },
+}
+
+local function find_way(who, dir, wanted)
+  local passwd, home = dir .. "/passwd.probe", dir .. "/probe"
   who.groups = dir .. "/group"
-  local ok, err = core.sys.write_file(passwd, account.passwd(who, dir .. "/probe"), 420)
+  local ok, err = core.sys.write_file(passwd, account.passwd(who, home), 420)
   if ok then
     ok, err = core.sys.write_file(who.groups, groups(), 420)
   end
   if not ok then
     return nil, err
   end
-  local query = { "getent", "passwd", who.user }
-  local function answers(out)
-    return out and out:find(dir .. "/probe", 1, true) ~= nil
+  for _, way in ipairs(POSSIBLE) do
+    local out = (not wanted or wanted == way.name)
+      and way.try(who, passwd, { "getent", "passwd", who.user })
+    if out and out:find(home, 1, true) then
+      return way.name
+    end
   end
-  if answers(output_of(query, wrapper_env(who, passwd), who)) then
-    return "wrapper"
-  elseif core.sys.getuid() == 0
-      and answers(output_of(mount_args(passwd, who, query), { PATH = PATH }, {})) then
-    return "mount"
-  end
-  return not who.drop and "plain" or nil
+  return not who.drop and (not wanted or wanted == "plain") and "plain" or nil
 end
 
---- Finds out as whom and how. dir: a directory that the login may enter.
+--- Finds out as whom and how. dir: a directory that the login may enter; wanted: only this way.
 ---@return { user: string, uid: integer, gid: integer, drop: boolean, shell: string, way: string,
 ---   sshd: string }|nil, arclua.Error?
-function account.choose(as_root, dir)
+function account.choose(as_root, dir, wanted)
   local uid = core.sys.getuid()
   local drop = uid == 0 and not as_root
   local who = { user = drop and "arclua" or core.sys.user(), uid = drop and NOBODY or uid,
@@ -145,12 +155,13 @@ function account.choose(as_root, dir)
       message = "the machines need sshd, and there is none",
       remedy = "install the OpenSSH server (Debian: apt-get install openssh-server)" }
   end
-  local way, err = find_way(who, dir)
+  local way, err = find_way(who, dir, wanted)
   if err then
     return nil, err
   elseif not way then
-    return errors.fail { code = "config", op = "emulator.start", message = "started as root, the "
-      .. "machines must run as another user, which needs libnss_wrapper.so or the right to mount",
+    return errors.fail { code = "config", op = "emulator.start", message = "the machines cannot "
+      .. "be given a user of their own: that needs libnss_wrapper.so, or root and the right to "
+      .. "mount",
       remedy = "install libnss-wrapper, start it as an ordinary user, or pass --as-root" }
   end
   who.way = way

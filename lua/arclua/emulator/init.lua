@@ -26,7 +26,8 @@ local OPTIONS = {
   machines = "integer|table", port = "integer", as_root = "boolean", page_size = "integer",
   seed = "integer", faults = "table", throttle = "string|number", setup = "string",
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
-  token_lifetime = "number", rendezvous = "number", log_file = "string", bound = "boolean",
+  token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
+  bound = "boolean",
 }
 
 ---@class arclua.Emulator
@@ -86,7 +87,7 @@ end
 
 -- The directory: what clients may read in client/, what the machines' user may in machines/.
 -- As root with another user for the machines, that user must be able to pass through the top.
-local function make_dirs(self, as_root)
+local function make_dirs(self, opts)
   local sys = core.sys
   local dir, err = sys.mkdtemp "arclua-emulator"
   if not dir then
@@ -105,12 +106,12 @@ local function make_dirs(self, as_root)
     function() return sys.mkdir(self.client_dir .. "/state", 448) end,
     function() return sys.chmod(self.client_dir, 448) end,
     function() return sys.mkdir(self.machines_dir, 448) end,
-    function() return sys.getuid() ~= 0 or as_root or sys.chmod(dir, 457) end,
+    function() return sys.getuid() ~= 0 or opts.as_root or sys.chmod(dir, 457) end,
     function()
-      return sys.getuid() ~= 0 or as_root or sys.chown(self.machines_dir, 65534, 65534)
+      return sys.getuid() ~= 0 or opts.as_root or sys.chown(self.machines_dir, 65534, 65534)
     end,
     function()
-      local who, why = account.choose(as_root, self.machines_dir)
+      local who, why = account.choose(opts.as_root, self.machines_dir, opts.way)
       self.who = who
       return who, why
     end,
@@ -166,7 +167,7 @@ end
 local function run(self, opts)
   return all {
     -- First of all the guardian: what follows takes its time, and whoever started us may die.
-    function() return make_dirs(self, opts.as_root) end,
+    function() return make_dirs(self, opts) end,
     function() return state.make_secrets(self.state) end,
     function() return make_privsep(self) end,
     function() return make_identity(self) end,
@@ -182,9 +183,12 @@ end
 ---@param opts { machines: integer|table[]?, port: integer?, as_root: boolean?, page_size: integer?,
 ---   seed: integer?, faults: table[]?, throttle: string|number?, setup: string?,
 ---   subscriptions: integer?, registered: boolean?, registration_delay: number?,
----   token_lifetime: number?, rendezvous: number?, log_file: string?, bound: boolean? }?
+---   token_lifetime: number?, rendezvous: number?, way: string?,
+---   log_file: string?, bound: boolean? }?
 ---   machines: how many (3), or a list of { name, group, subscription, os, tags, status, setup,
 ---   ssh_port }; setup: "ready" (default), "endpoint" (no service configuration), "none";
+---   rendezvous: seconds that an agent has to accept (30); way: how the machines get a user, see
+---   emulator/account.lua (the first that works);
 ---   bound: this process ends (TERM, then KILL) when the one that started it ends
 --- Raises: unknown options, impossible faults or machines.
 ---@return arclua.Emulator|nil, arclua.Error?
