@@ -17,6 +17,8 @@ struct arc_agent_job {
   struct worker *worker;
   struct arc_agent_job *next;
   struct arc_ready ready;
+  void (*done)(void *arg);
+  void *arg;
   ssh_session ssh;
   int fd; /* the agent's connection; libssh closes it with the session */
   int result;
@@ -123,9 +125,15 @@ static int dial(const char *path) {
 static void answered(uv_async_t *async) {
   struct arc_agent_job *job = (struct arc_agent_job *)async;
   if (job->away) {
-    job->away = false;
     arc_ready_post(job->worker->loop, &job->ready);
   }
+}
+
+/* In the drain: nobody sees the session back before its result is told. */
+static void back(void *arg) {
+  struct arc_agent_job *job = arg;
+  job->away = false;
+  job->done(job->arg);
 }
 
 static void job_closed(uv_handle_t *handle) { free(handle); }
@@ -152,7 +160,9 @@ struct arc_agent_job *arc_agent_open(struct arc_loop *loop, ssh_session ssh,
   job->worker = w;
   job->ssh = ssh;
   job->fd = fd;
-  arc_ready_init(&job->ready, done, arg);
+  job->done = done;
+  job->arg = arg;
+  arc_ready_init(&job->ready, back, job);
   ssh_set_agent_socket(ssh, fd);
   return job;
 }
