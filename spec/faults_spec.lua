@@ -249,7 +249,7 @@ describe("a machine", function()
       assert.equal("unknown", by_name["web-01"].state)
       assert.equal(4, report:exit_status())
       -- The machine's own record.
-      local path, text = assert(e:home "web-01") .. "/ran", nil
+      local path, text = assert(e:home "web-01") .. "/ran"
       repeat
         core.sleep(0.02)
         text = core.sys.read_file(path)
@@ -283,6 +283,7 @@ describe("an emulator that dies", function()
     local _, unknown = ended.err:gsub("[%w-]+: unknown", "")
     assert.is_true(unknown >= 50, ended.err)
     assert.matches("0 ok, 50 failed", ended.err, 1, true)
+    assert.matches("exec on 50 machines in 1 subscription\n", ended.err, 1, true)
     assert.equal("", harness.leftovers())
   end)
 end)
