@@ -133,7 +133,8 @@ describe("token command", function()
     assert.equal(1767322445, token.expires_on)
     assert.equal("t", token.tenant)
     assert.equal("s", token.subscription)
-    local again, local_time = sh [[echo '{"accessToken":"x","expiresOn":"2026-01-02 03:04:05.250000"}']]
+    local again, local_time = sh [[
+      echo '{"accessToken":"x","expiresOn":"2026-01-02 03:04:05.250000"}']]
     assert.truthy(again)
     assert.equal(os.time { year = 2026, month = 1, day = 2, hour = 3, min = 4, sec = 5 },
       local_time.expires_on)
