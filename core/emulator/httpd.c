@@ -228,26 +228,39 @@ static ssize_t fill(struct arc_httpd *h) {
   return n;
 }
 
+/* Goes on with what was read; true: the operation is finished. */
+static bool parsed(struct arc_httpd *h) {
+  if (!arc_buf_len(&h->in)) {
+    return false;
+  }
+  struct arc_err *err = parse(h);
+  if (err) {
+    finish(h, err);
+  } else if (h->complete) {
+    give(h);
+  }
+  return err || !h->op;
+}
+
+/* The connection ended instead: an error once a request had begun. */
+static struct arc_err *why_ended(struct arc_httpd *h, ssize_t n) {
+  if (n == ARC_FAILED) {
+    return arc_err_ref(h->stream->err);
+  }
+  return h->head_size ? arc_err_new(ARC_E_CLOSED, "the request was cut off")
+                      : NULL;
+}
+
 static void request_ready(void *arg) {
   struct arc_httpd *h = arg;
-  for (;;) {
-    if (arc_buf_len(&h->in)) {
-      struct arc_err *err = parse(h);
-      if (err || h->complete) {
-        err ? finish(h, err) : give(h);
-        return;
-      }
-    }
+  while (!parsed(h)) {
     ssize_t n = fill(h);
     if (n == ARC_AGAIN) {
       arc_stream_want_read(h->stream, request_ready, h);
       return;
     }
     if (n <= 0) {
-      bool begun = h->head_size > 0;
-      finish(h, n == ARC_FAILED ? arc_err_ref(h->stream->err)
-                : begun ? arc_err_new(ARC_E_CLOSED, "the request was cut off")
-                        : NULL);
+      finish(h, why_ended(h, n));
       return;
     }
   }

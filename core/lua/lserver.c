@@ -238,7 +238,7 @@ static int l_conn_peer(lua_State *L) {
   const char *name = *box ? arc_httpd_peer(*box) : "";
   const char *colon = strrchr(name, ':');
   lua_pushlstring(L, name, colon ? (size_t)(colon - name) : 0);
-  lua_pushinteger(L, colon ? atoi(colon + 1) : 0);
+  lua_pushinteger(L, colon ? strtol(colon + 1, NULL, 10) : 0);
   return 2;
 }
 
