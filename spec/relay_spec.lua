@@ -26,6 +26,8 @@ local function setup(answers, opts)
       local reason = answers[math.min(seen.attempts, #answers)]
       if reason == "ok" then
         return "stream"
+      elseif reason == "late" then
+        return errors.fail { code = "timeout", message = "the caller's time is up" }
       elseif reason == "net" then
         return errors.fail { code = "refused", message = "no", retryable = true }
       end
@@ -131,6 +133,15 @@ describe("relay policy", function()
       assert.is_nil(none)
       assert.equal(3, seen.attempts, reason)
     end
+  end)
+
+  it("tells what kept it from connecting when the caller's time is up", function()
+    local none, err = setup { "relay.no-listener", "late" }
+    assert.is_nil(none)
+    assert.equal("relay.no-listener", err.reason)
+    none, err = setup({ "late" }, { cancel_after = 0 })
+    assert.is_nil(none)
+    assert.equal("cancelled", err.code)
   end)
 
   it("ends when the task is cancelled while it waits", function()

@@ -79,7 +79,6 @@ local function rest(state, request, delay, err)
   end
   local ok, ended = state.core.sleep(delay)
   if not ok then
-    -- The wait was cut short: what it waited for says more than "timeout".
     return nil, ended.code == "timeout" and err or ended
   end
   return true
@@ -106,7 +105,11 @@ function relay.connect(request)
       { port = request.port, ca = request.ca })
     if stream then
       return stream
+    elseif state.last and err.code == "timeout" and not err.reason then
+      -- The caller's time is up: what kept us from connecting says more than "timeout".
+      return nil, state.last
     end
+    state.last = err
     local delay, why = next_step(state, request, err)
     if not delay then
       return nil, why
