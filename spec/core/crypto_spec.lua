@@ -49,7 +49,8 @@ describe("core.crypto", function()
   end)
 
   it("refuses what is no base64", function()
-    for _, text in ipairs { "A", "A===", "Zg=", "Zg===", "Zm9v=", "Z g=", "Zm9vY", "Zm9v\0\0\0\0" } do
+    for _, text in ipairs { "A", "A===", "Zg=", "Zg===", "Zm9v=", "Z g=", "Zm9vY",
+      "Zm9v\0\0\0\0" } do
       assert.is_nil(crypto.unbase64(text), text)
     end
   end)

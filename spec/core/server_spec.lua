@@ -64,7 +64,8 @@ describe("core.server", function()
     assert.truthy(got:find("HTTP/1.1 200 Fine enough\r\n", 1, true))
     assert.truthy(got:find("/a?b=c\n1, 2\n", 1, true))
     assert.truthy(got:find("X-Method: POST\r\nContent-Length: 8\r\n\r\n/d\n\nbody", 1, true))
-    assert.truthy(got:find("\r\nConnection: close\r\nContent-Length: 9\r\n\r\n/e\n\nabcde", 1, true))
+    assert.truthy(got:find("\r\nConnection: close\r\nContent-Length: 9\r\n\r\n/e\n\nabcde",
+      1, true))
   end)
 
   both("tells the parts of a request", function()

@@ -6,19 +6,7 @@ local harness = require "harness"
 
 local ID = "11111111-2222-4333-8444-555555555555"
 
--- A spec that drives one emulator in a task.
-local function with(name, opts, fn)
-  it(name, function()
-    local ok, err = pcall(function()
-      core.spawn(core.timeout, harness.LIMIT, emulated.with, opts, fn):await()
-    end)
-    core.skew(0)
-    if not ok then
-      error(err, 0)
-    end
-    assert.equal("", harness.leftovers())
-  end)
-end
+local with = emulated.spec
 
 local function relay_of(e, name)
   local _, body = emulated.credentials(e, name)

@@ -3,6 +3,7 @@
 local core = require "arclua.core"
 local emulator = require "arclua.emulator"
 local json = require "arclua.json"
+local harness = require "harness"
 local raw = require "raw"
 
 local emulated = {}
@@ -13,6 +14,21 @@ local VERSION = "2023-03-15"
 function emulated.with(opts, fn)
   local running <close> = assert(emulator.start(opts))
   return fn(running)
+end
+
+--- Declares a spec that drives one emulator in a task, and must leave nothing behind.
+function emulated.spec(name, opts, fn)
+  local it = _G.it or require("busted").it -- a module does not see the spec's globals
+  it(name, function()
+    local ok, err = pcall(function()
+      core.spawn(core.timeout, harness.LIMIT, emulated.with, opts, fn):await()
+    end)
+    core.skew(0)
+    if not ok then
+      error(err, 0)
+    end
+    require("luassert").equal("", harness.leftovers())
+  end)
 end
 
 --- The form that its token endpoint accepts; changes are laid over it (false removes).
@@ -53,6 +69,15 @@ function emulated.token(e)
   return e.spec_token
 end
 
+local function url_of(e, path, version)
+  local url = path:find "^https:" and path or e.state.cloud.resource_manager .. path
+  if version ~= false and not url:find "api%-version=" then
+    local mark = url:find("?", 1, true) and "&" or "?"
+    url = ("%s%sapi-version=%s"):format(url, mark, version or VERSION)
+  end
+  return url
+end
+
 --- One ARM request: status, decoded body, headers. opts: token (false = none), version (false =
 --- none), body, headers.
 function emulated.arm(e, method, path, opts)
@@ -61,13 +86,8 @@ function emulated.arm(e, method, path, opts)
   if opts.token ~= false then
     headers.Authorization = "Bearer " .. (opts.token or emulated.token(e))
   end
-  local url = path:find "^https:" and path or e.state.cloud.resource_manager .. path
-  if opts.version ~= false and not url:find "api%-version=" then
-    url = url .. (url:find("?", 1, true) and "&" or "?") .. "api-version="
-      .. (opts.version or VERSION)
-  end
-  local answer = assert(core.http.request { method = method, url = url, body = opts.body,
-    headers = headers, ca = e.state.cloud.ca })
+  local answer = assert(core.http.request { method = method, url = url_of(e, path, opts.version),
+    body = opts.body, headers = headers, ca = e.state.cloud.ca })
   return answer.status, answer.body ~= "" and json.decode(answer.body) or nil, answer.headers
 end
 
