@@ -21,6 +21,10 @@ local core = {}
 
 --- Reasons: name -> { code=, retryable=, remedy= } (core/util/reason.c).
 core.reasons = {}
+--- The metatable of error values, for those that Lua makes (lua/arclua/errors.lua).
+core.error_meta = {}
+--- The version, "0.1.0".
+core.version = ""
 
 ---------------------------------------------------------------- tasks (core/lua/ltask.c)
 
