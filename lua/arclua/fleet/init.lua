@@ -149,7 +149,7 @@ function Fleet:exec(command, more)
     targets, left_out = without_disconnected(targets)
   end
   local run = { command = command, opts = opts, stdin = opts.stdin, connect = self.opts.connect,
-    primitives = opts.primitives, deadline_at = opts.deadline and core.now() + opts.deadline }
+    primitives = opts.primitives }
   local began = core.now()
   local results, why = scheduler.run {
     items = targets, parallel = opts.parallel, deadline = opts.deadline,

@@ -24,9 +24,12 @@ local function finish(state, index, result)
   end
 end
 
+-- Waits are refused once the deadline has passed: that tells it exactly, where comparing clocks
+-- would not.
 local function over(state)
-  if state.deadline_at and state.core.now() >= state.deadline_at then
-    state.why = state.why or "deadline"
+  if state.spec.deadline and not state.why then
+    local ok, err = state.core.sleep(0)
+    state.why = not ok and err.code == "timeout" and "deadline" or nil
   end
   return state.why ~= nil
 end
@@ -82,8 +85,7 @@ end
 ---@return any[] results, string? why
 function scheduler.run(spec)
   local core = spec.primitives or real
-  local state = { core = core, spec = spec, results = {}, next = 1,
-    deadline_at = spec.deadline and core.now() + spec.deadline }
+  local state = { core = core, spec = spec, results = {}, next = 1 }
   local tasks = start(state)
   if not await_all(tasks) then
     stop(state, tasks)

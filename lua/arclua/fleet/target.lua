@@ -12,7 +12,6 @@ local target = {}
 ---@class arclua.RunSpec
 ---@field command string|string[]
 ---@field opts table                 checked fleet options
----@field deadline_at number?
 ---@field stdin string?
 ---@field connect (fun(machine, opts, progress): arclua.Session?, arclua.Error?)?
 ---@field primitives table?
@@ -37,10 +36,18 @@ local function refused(machine, opts)
   return nil
 end
 
+-- Once the run's deadline has passed every wait of this task is refused.
+local function is_late(run, core)
+  local ok, err = true, nil
+  if run.opts.deadline then
+    ok, err = core.sleep(0)
+  end
+  return not ok and err.code == "timeout"
+end
+
 -- An error or answer that the run's deadline caused says so.
 local function blame_deadline(run, core, result)
-  if result.err and result.err.code == "timeout" and run.deadline_at
-    and core.now() >= run.deadline_at then
+  if result.err and result.err.code == "timeout" and is_late(run, core) then
     result.err = errors.new { reason = "fleet.deadline", op = "exec", phase = result.phase,
       cause = result.err, message = "the deadline of the run passed" }
     result.state = "timeout"
