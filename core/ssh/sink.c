@@ -53,17 +53,19 @@ int arc_sinks_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t n,
   return (int)part;
 }
 
+/* Any read of libssh opens the window again whatever is still buffered, so a
+ * reader that takes little by little would be sent more than it takes. What
+ * libssh holds (at most one window) is therefore taken whole, once our own
+ * queue is empty: two windows, 2.6 MB, are the most that a slow reader costs. */
 void arc_sinks_drain(struct arc_exec *x) {
   char buf[CHUNK];
   for (int which = 0; which < 2; which++) {
     struct arc_sink *sink = &x->sinks[which];
+    if (arc_buf_len(&sink->queue)) {
+      continue;
+    }
     while (sink->backlog && x->channel) {
-      size_t room = room_in(sink);
-      if (!room) {
-        break;
-      }
-      int n = ssh_channel_read_nonblocking(
-          x->channel, buf, (uint32_t)(room < CHUNK ? room : CHUNK), which);
+      int n = ssh_channel_read_nonblocking(x->channel, buf, CHUNK, which);
       if (n > 0) {
         deliver(x, which, buf, (size_t)n);
       } else {
@@ -87,13 +89,15 @@ void arc_sinks_end(struct arc_exec *x) {
 }
 
 const uint8_t *arc_exec_peek(const struct arc_exec *x, int which, size_t *n) {
-  *n = arc_buf_len(&x->sinks[which].queue);
+  size_t have = arc_buf_len(&x->sinks[which].queue);
+  *n = have < QUEUE_MAX ? have : QUEUE_MAX;
   return arc_buf_head(&x->sinks[which].queue);
 }
 
 void arc_exec_take(struct arc_exec *x, int which, size_t n) {
   arc_buf_consume(&x->sinks[which].queue, n);
-  if (x->sinks[which].backlog && x->session) {
+  if (x->sinks[which].backlog && x->session &&
+      !arc_buf_len(&x->sinks[which].queue)) {
     arc_session_wake(x->session);
   }
 }

@@ -140,6 +140,27 @@ describe("session:exec", function()
     assert.equal(0, r.truncated)
   end)
 
+  -- RSS of this process in KiB.
+  local function resident()
+    local text = assert(core.sys.read_file("/proc/self/statm"))
+    return tonumber(text:match("^%d+ (%d+)")) * 4
+  end
+
+  both("to a callback slower than the machine, in bounded memory", with(function(session)
+    collectgarbage()
+    local before, most = resident(), 0
+    local r = assert(session:exec("head -c 200000000 /dev/zero", {
+      timeout = 2,
+      on_stdout = function()
+        core.sleep(0.02)
+        collectgarbage()
+        most = math.max(most, resident())
+      end,
+    }))
+    assert.equal("timeout", r.state)
+    assert.is_true(most - before < 40000, ("grew by %d KiB"):format(most - before))
+  end))
+
   both("200 MB, capped", with(function(session)
     local r = assert(session:exec("head -c 200000000 /dev/zero"))
     assert.equal("ok", r.state)
