@@ -19,8 +19,12 @@ while [ $# -gt 0 ]; do
 done
 
 [ "$install" = no ] || sh scripts/install-deps.sh
-[ -f build/release/build.ninja ] || cmake --preset release >/dev/null
-cmake --build --preset release >/dev/null
+mkdir -p build
+(
+  flock 9 # two at once build one after the other
+  [ -f build/release/build.ninja ] || cmake --preset release >/dev/null
+  cmake --build --preset release >/dev/null
+) 9>build/lock
 
 arclua=build/release/bin/arclua
 echo "\$ arclua emulator --machines $machines -- arclua run" \

@@ -21,8 +21,12 @@ while [ $# -gt 0 ]; do
 done
 
 [ "$install" = no ] || sh scripts/install-deps.sh --test
-[ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
-cmake --build --preset "$preset"
+mkdir -p build
+(
+  flock 9 # two at once build one after the other
+  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+  cmake --build --preset "$preset"
+) 9>build/lock
 
 # Nothing of the caller's is read or written: an empty home, no credentials.
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/arclua-test.XXXXXX")

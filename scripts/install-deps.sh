@@ -4,7 +4,7 @@
 # on Debian 12. Says what it does first; does nothing when nothing is missing.
 set -eu
 
-build="cmake ninja-build gcc libc6-dev pkg-config lua5.4 liblua5.4-dev
+build="cmake ninja-build util-linux gcc libc6-dev pkg-config lua5.4 liblua5.4-dev
 libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev libwslay-dev
 libssh-dev libhttp-parser-dev libedit-dev lua-cjson lua-argparse
 openssh-server openssh-client libnss-wrapper ca-certificates"
