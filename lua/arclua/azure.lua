@@ -25,15 +25,17 @@ Machine.__name = "arclua.machine"
 local azure = {}
 
 ---@class arclua.LoginOptions
----@field cloud string?               name or cloud file; ARCLUA_CLOUD
----@field tenant string?
----@field credential string|table|nil a name, or an object of arc.credential
----@field subscription string|string[]|nil
----@field all_subscriptions boolean?
+---@field cloud string?               name or cloud file; default ARCLUA_CLOUD, else public
+---@field tenant string?              directory; default ARCLUA_TENANT, AZURE_TENANT_ID
+---@field credential string|table|nil  a name (default, environment, azure_cli), or an object of
+---   arc.credential; default ARCLUA_CREDENTIAL, else default
+---@field subscription string|string[]|nil  IDs; default AZURE_SUBSCRIPTION_ID, the configuration,
+---   the Azure CLI's default, the only visible one
+---@field all_subscriptions boolean?  every visible subscription
 ---@field trust_cloud boolean?        the environment's credential may go to this cloud file's hosts
 ---@field config string|table|nil     file, "none", or the parsed table
----@field known_hosts string?
----@field log fun(level: string, text: string)?
+---@field known_hosts string?        file of host keys; default ~/.ssh/known_hosts
+---@field log fun(level: string, text: string)?  told of retries
 
 local RULES = {
   cloud = "string", tenant = "string", credential = "string|table",
@@ -118,7 +120,8 @@ local function wrap(self, data)
   return setmetatable(data, Machine)
 end
 
---- The subscriptions in scope: IDs.
+--- The subscriptions in scope: IDs. Asked once a sign-in.
+--- Errors: config (several are visible and none was chosen), denied (none is), and ARM's.
 ---@return string[]|nil, arclua.Error?
 function Azure:subscriptions()
   if not self._subscriptions then
@@ -131,12 +134,16 @@ function Azure:subscriptions()
   return self._subscriptions
 end
 
---- All subscriptions that can be seen: { id, name }.
+--- All subscriptions that this credential can see.
+--- Errors: ARM's.
+---@return { id: string, name: string }[]|nil, arclua.Error?
 function Azure:visible_subscriptions()
   return arm_machines.subscriptions(self.client)
 end
 
---- The machines that a selector means, sorted by name; an empty selector means all.
+--- The machines that a selector means, sorted by name; an empty selector means all in scope.
+--- Errors: config (a selector that cannot be), notfound (a plain name that nothing has), conflict
+--- (a plain name that several have), and ARM's. A pattern that matches nothing gives {}.
 ---@param selector arclua.Selector?
 ---@return arclua.Machine[]|nil, arclua.Error?
 function Azure:machines(selector)
@@ -151,6 +158,7 @@ function Azure:machines(selector)
 end
 
 --- One machine: an ID, RG/NAME, SUB/RG/NAME or a name unique in scope.
+--- Errors: as az:machines; config for a pattern.
 ---@param spec string
 ---@return arclua.Machine|nil, arclua.Error?
 function Azure:machine(spec)
@@ -159,21 +167,25 @@ function Azure:machine(spec)
 end
 
 ---@class arclua.Machine: arclua.MachineData
----@field azure arclua.Azure
+---@field azure arclua.Azure  the sign-in it was found with
 
---- The name of the machine's key in known_hosts.
+--- The name of the machine's key in known_hosts: NAME.RG.SUBSCRIPTION.arc in lower case.
 ---@return string
 function Machine:alias()
   return alias.of(self, self.azure.cloud.name)
 end
 
---- Whether the machine's agent was last seen connected.
+--- Whether ARM said, when the machine was listed, that its agent is connected.
 ---@return boolean
 function Machine:is_connected()
   return self.status:lower() == "connected"
 end
 
---- An SSH session. Options as arclua.ConnectOptions.
+--- An SSH session through the relay. Close it, or say <close>.
+--- Raises: unknown or ill-typed options.
+--- Errors: config (arm.setup-needed without `enable`), denied, auth, hostkey, timeout, refused,
+--- unavailable; err.reason and err.remedy say more.
+---@param opts arclua.ConnectOptions?
 ---@return arclua.Session|nil, arclua.Error?
 function Machine:ssh(opts)
   return connect.session(self, connect.check(opts))

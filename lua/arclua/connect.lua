@@ -16,10 +16,10 @@ local LOGIN_TIMEOUT = 30
 ---@field user string?               default: ARCLUA_USER, the configuration, the local user
 ---@field identity string|string[]|nil  private keys; default: ARCLUA_IDENTITY, OpenSSH's files
 ---@field agent boolean?             also the keys of the SSH agent; default true
----@field passphrase arclua.Secret?
----@field known_hosts string?
----@field host_key_policy string?    "accept-new" (default), "yes", "no"
----@field port integer?
+---@field passphrase arclua.Secret?  of encrypted keys: core.secret_env, core.secret_file
+---@field known_hosts string?        file of host keys; default the sign-in's
+---@field host_key_policy string?    "accept-new" (default), "yes", "no", as in OpenSSH
+---@field port integer?             of the SSH server; default the configured one, else 22
 ---@field connect_timeout number?    seconds until logged in; default 60 (180 after a change)
 ---@field enable boolean?            consent to set the machine up for SSH
 ---@field replace boolean?           consent to change the SSH port for all users

@@ -49,18 +49,21 @@ function errors.new(spec)
 end
 
 --- nil, and the error: `return errors.fail{...}`.
+---@param spec arclua.ErrorSpec
 ---@return nil, arclua.Error
 function errors.fail(spec)
   return nil, errors.new(spec)
 end
 
 --- Whether value is an error value (not a raised string).
+---@param value any
 ---@return boolean
 function errors.is(value)
   return type(value) == "table" and getmetatable(value) == core.error_meta
 end
 
 --- The text for people: message, then the remedy on a second line.
+---@param err any  what is no error value is turned into text
 ---@return string
 function errors.describe(err)
   if not errors.is(err) then
@@ -74,6 +77,8 @@ function errors.describe(err)
 end
 
 --- A copy of err with other fields (a shared error stays unchanged).
+---@param err arclua.Error
+---@param fields table  those to set
 ---@return arclua.Error
 function errors.with(err, fields)
   local copy = {}

@@ -12,19 +12,31 @@ local arc = {
 local MODULES = { credential = "arclua.credential", json = "arclua.json",
   emulator = "arclua.emulator", map = "arclua.map", errors = "arclua.errors" }
 
---- Signs in. Options: arclua.LoginOptions.
+--- Signs in: cloud and credential are chosen, the first token is asked for.
+--- Raises: unknown options.
+--- Errors: config (options, files), auth (no credential, Entra's refusal), and what the network
+--- gives: dns, tls, refused, timeout.
+---@param opts arclua.LoginOptions?  over the program's global options and the environment
 ---@return arclua.Azure|nil, arclua.Error?
 function arc.login(opts)
   return require("arclua.azure").login(opts)
 end
 
---- A fleet over machines, names, IDs or { host = "10.0.0.5" }. Options: arclua.FleetOptions.
+--- A fleet. Nothing is asked or dialled before fleet:exec.
+--- Raises: unknown or ill-typed options.
+---@param list any[]  machines of az:machines, names or resource IDs (looked up by a sign-in), or
+---   { host = "10.0.0.5", port = 22, name = "db" } for a host reached directly
+---@param opts arclua.FleetOptions?
 ---@return arclua.Fleet
 function arc.fleet(list, opts)
   return require("arclua.fleet").new(list, opts)
 end
 
---- An SSH session to a host reached directly: { host =, port =? }, options as machine:ssh.
+--- An SSH session to a host reached directly, not through Azure. Close it, or say <close>.
+--- Errors: as machine:ssh, but none of ARM and the relay.
+---@param host { host: string, port: integer?, name: string?, os: string? }  port 22; os "windows"
+---   when the server is one
+---@param opts arclua.ConnectOptions?
 ---@return arclua.Session|nil, arclua.Error?
 function arc.ssh(host, opts)
   local connect = require "arclua.connect"

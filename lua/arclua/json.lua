@@ -18,6 +18,8 @@ json.null = setmetatable({}, { __name = "arclua.json.null", __tostring = functio
 end })
 
 --- Marks a table as a list, so that it is written as [] when empty.
+---@param list any[]?  a new one when left out
+---@return any[]
 function json.array(list)
   return setmetatable(list or {}, ARRAY)
 end
@@ -25,6 +27,7 @@ end
 --- An object whose members are written in the order of keys; a missing value is null.
 ---@param keys string[]
 ---@param values table<string, any>
+---@return table
 function json.ordered(keys, values)
   return setmetatable({ keys = keys, values = values }, ORDERED)
 end
@@ -47,7 +50,10 @@ local function restore(value, cjson)
   return value
 end
 
+--- The value of a JSON text. Integers stay integers (up to 2^53); null members of objects are
+--- left out, null in a list is json.null.
 --- Errors: protocol.
+---@param text string
 ---@return any value, arclua.Error?
 function json.decode(text)
   if not decoder then
@@ -71,6 +77,8 @@ setmetatable(ESCAPES, { __index = function(_, byte)
 end })
 
 --- text with each byte that is not part of valid UTF-8 replaced by U+FFFD.
+---@param text string
+---@return string
 function json.clean(text)
   local out, from = {}, 1
   while true do
@@ -157,6 +165,7 @@ end
 
 --- One line of JSON. Members are sorted by name unless json.ordered says otherwise.
 --- Raises: a value that JSON cannot hold.
+---@param value any
 ---@return string
 function json.encode(value)
   return encode(value)

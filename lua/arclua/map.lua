@@ -35,7 +35,7 @@ end
 --- running calls are cancelled).
 ---@param list any[]
 ---@param fn fun(item: any, index: integer): any
----@param opts { parallel: integer? }?
+---@param opts { parallel: integer? }?  calls at a time, default 64
 ---@return any[]|nil results, arclua.Error?
 return function(list, fn, opts)
   opts = check.options(opts, { parallel = "integer" })

@@ -2,10 +2,13 @@
 -- ARM for scripts: any request with the sign-in's token, pacing and retries.
 local check = require "arclua.check"
 
---- One request: { path = "/subscriptions/...", api_version =, query =?, method =?, body =? }.
---- list = true follows the pages of a list and gives all entries.
----@param azure arclua.Azure
----@param opts table
+--- One request, paced, repeated when ARM throttles or fails, signed in as az.
+--- Raises: path or api_version is missing, unknown options.
+--- Errors: ARM's (err.reason, err.status), and the network's.
+---@param azure arclua.Azure  what arc.login gave
+---@param opts { path: string, api_version: string, query: string?, method: string?, body: table?,
+---   list: boolean? }  path: from "/subscriptions/..."; method: default GET; list: follow the
+---   pages of a list and give all entries
 ---@return any value, arclua.Error?
 return function(azure, opts)
   opts = check.options(opts, { path = "string", api_version = "string", query = "string",

@@ -44,8 +44,10 @@ end
 --- Parses a script's arguments: { select = true, fleet = true, output = true } adds our groups
 --- of options; words after "--" are the command. A wrong line or -h gives an error value which
 --- `assert` may raise: `arclua run` then prints it without a traceback.
----@param argv string[]
----@param what { select: boolean?, fleet: boolean?, output: boolean?, summary: string? }
+---@param argv string[]  the global `arg`
+---@param what { select: boolean?, fleet: boolean?, output: boolean?, command: boolean?,
+---   name: string?, summary: string?, usage: string? }?  name, summary, usage: for the help;
+---   command = false: the help shows no `-- COMMAND...`
 ---@return arclua.Parsed|nil, arclua.Error?
 function cli_parse.parse(argv, what)
   what = check.options(what, RULES)

@@ -140,19 +140,34 @@ local function of_chain(opts, list_of)
   return cached.new(chain.new(list), context.core)
 end
 
---- The default chain. Errors: config.
+---@class arclua.CredentialOptions
+---@field cloud arclua.Cloud?    default: what ARCLUA_CLOUD names, else public
+---@field tenant string?         GUID or domain name
+---@field trust_cloud boolean?   the environment's credential may go to this cloud file's hosts
+
+--- The default chain: AZURE_ACCESS_TOKEN, the application of AZURE_CLIENT_ID, the Azure CLI; the
+--- first that is configured. AZURE_TOKEN_CREDENTIALS narrows it.
+--- Errors: config.
+---@param opts arclua.CredentialOptions?
+---@return arclua.Credential|nil, arclua.Error?
 function credential.default(opts)
   opts = check.options(opts, rules { primitives = "table" })
   return of_chain(opts, members)
 end
 
 --- AZURE_ACCESS_TOKEN, else AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET.
+--- Errors: config; auth (cred.none) at the first token when none is set.
+---@param opts arclua.CredentialOptions?
+---@return arclua.Credential|nil, arclua.Error?
 function credential.environment(opts)
   opts = check.options(opts, rules { primitives = "table" })
   return of_chain(opts, environment_members)
 end
 
---- The Azure CLI's login.
+--- The Azure CLI's login: runs `az account get-access-token` when a token is needed.
+--- Errors: config; auth (cred.az-failed) at the first token.
+---@param opts arclua.CredentialOptions?
+---@return arclua.Credential|nil, arclua.Error?
 function credential.azure_cli(opts)
   opts = check.options(opts, rules { primitives = "table" })
   local context, err = context_of(opts)
@@ -167,7 +182,12 @@ function credential.azure_cli(opts)
   return cached.new(source, context.core)
 end
 
---- An application: { tenant, client_id, client_secret = secret or text }. Errors: config.
+--- An application (client credentials grant). A secret given as text stays in Lua's memory:
+--- prefer core.secret_env or core.secret_file.
+--- Raises: tenant, client_id or client_secret is missing.
+--- Errors: config.
+---@param opts { tenant: string, client_id: string, client_secret: arclua.Secret|string }
+---@return arclua.Credential|nil, arclua.Error?
 function credential.client_secret(opts)
   opts = check.options(opts, rules { client_id = "string", client_secret = "string|secret",
     primitives = "table" })
@@ -196,7 +216,11 @@ function credential.client_secret(opts)
   return cached.new(source, context.core)
 end
 
---- A token that somebody else got: { token = secret or text, expires_on? }.
+--- A token that somebody else got; it is not renewed.
+--- Raises: token is missing.
+---@param opts { token: arclua.Secret|string, expires_on: number? }  seconds since 1970; default:
+---   what the token itself says
+---@return arclua.Credential
 function credential.static(opts)
   opts = check.options(opts, { token = "string|secret", expires_on = "number",
     primitives = "table" })
@@ -211,8 +235,9 @@ function credential.static(opts)
 end
 
 --- The credential of a name as --credential takes it. Errors: config.
----@param name string?
----@param opts table  cloud, tenant, trust_cloud
+---@param name string?  default, environment (env) or azure_cli (az, cli)
+---@param opts arclua.CredentialOptions
+---@return arclua.Credential|nil, arclua.Error?
 function credential.by_name(name, opts)
   local kind = NAMES[(name or "default"):lower():gsub("-", "_")]
   if not kind then

@@ -179,18 +179,31 @@ local function run(self, opts)
   }
 end
 
---- Starts an emulator on this loop. It must be stopped.
----@param opts { machines: integer|table[]?, port: integer?, as_root: boolean?, page_size: integer?,
----   seed: integer?, faults: table[]?, throttle: string|number?, setup: string?,
----   subscriptions: integer?, registered: boolean?, registration_delay: number?,
----   token_lifetime: number?, rendezvous: number?, way: string?,
----   log_file: string?, bound: boolean? }?
----   machines: how many (3), or a list of { name, group, subscription, os, tags, status, setup,
----   ssh_port }; setup: "ready" (default), "endpoint" (no service configuration), "none";
----   rendezvous: seconds that an agent has to accept (30); way: how the machines get a user, see
----   emulator/account.lua (the first that works);
----   bound: this process ends (TERM, then KILL) when the one that started it ends
+---@class arclua.EmulatorOptions
+---@field machines integer|table[]|nil  how many (3), or a list of { name, group, subscription, os,
+---   tags, status, setup, ssh_port }
+---@field subscriptions integer?        spread them over so many (1)
+---@field port integer?                 of 127.0.0.1; default any free one
+---@field setup string?                 "ready" (default), "endpoint" (no service configuration),
+---   "none"
+---@field faults table[]?               see the list of faults in docs/emulator.md
+---@field seed integer?                 makes faults by chance repeatable
+---@field throttle string|number|nil    ARM's limits: "off" (default), "documented", a factor
+---@field page_size integer?            machines on a page of ARM's lists (100)
+---@field registered boolean?           the provider is registered (default true)
+---@field registration_delay number?    seconds that registering takes
+---@field token_lifetime number?        seconds
+---@field rendezvous number?            seconds that an agent has to accept (30)
+---@field as_root boolean?              as root: log in as root, not as another user
+---@field way string?                   how the machines get a user: "wrapper", "mount", "plain";
+---   default the first that works (emulator/account.lua)
+---@field log_file string?              gets one JSON line an event
+---@field bound boolean?                this process ends (TERM, then KILL) when its starter does
+
+--- Starts an emulator on this loop. It must be stopped, or declared <close>.
 --- Raises: unknown options, impossible faults or machines.
+--- Errors: notfound (no sshd), io.
+---@param opts arclua.EmulatorOptions?
 ---@return arclua.Emulator|nil, arclua.Error?
 function emulator.start(opts)
   opts = check.options(opts, OPTIONS)
@@ -213,18 +226,24 @@ function emulator.start(opts)
   return self
 end
 
---- Adds a fault (see emulator/faults.lua) and returns it.
+--- Adds a fault (docs/emulator.md lists them) and returns it.
+--- Raises: a fault that is not in the list.
+---@param fault table
+---@return table fault
 function Emulator:fault(fault)
   return self.state.faults:add(fault)
 end
 
 --- Ends a fault, or all.
+---@param fault table?  what emulator:fault returned
 function Emulator:clear(fault)
   self.state.faults:clear(fault)
 end
 
 --- A machine of the state by name, "group/name" or id.
 --- Raises: there is none.
+---@param name string
+---@return table  { name, id, group, subscription, tags, status, setup, ... }
 function Emulator:machine(name)
   local found = state.find(self.state, name)
   if not found then
@@ -234,12 +253,14 @@ function Emulator:machine(name)
 end
 
 --- The home directory of a machine's logins: what commands write there can be read here.
+---@param name string
 ---@return string|nil, arclua.Error?
 function Emulator:home(name)
   return machine.home(self, self:machine(name))
 end
 
 --- One line for each command, shell or subsystem that the machine has started.
+---@param name string
 ---@return string[]
 function Emulator:sessions(name)
   return machine.sessions(self:machine(name))
@@ -289,6 +310,7 @@ Emulator.close = Emulator.stop
 Emulator.__close = Emulator.stop
 
 --- The environment as lines for a shell: `export K='V'`, sorted.
+---@param env table<string, string>  emulator.env
 ---@return string
 function emulator.exports(env)
   local names, lines = {}, {}

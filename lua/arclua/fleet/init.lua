@@ -22,10 +22,10 @@ local fleet = {}
 ---@field retries integer?           new connections before the command was sent; default 2
 ---@field try_disconnected boolean?  dial machines whose agent is not connected
 ---@field skip_disconnected boolean? leave them out of the run
----@field sudo boolean?              run as root by sudo -n (POSIX)
----@field env table<string,string>?  set for the command (POSIX)
+---@field sudo boolean?              run as root by sudo -n (POSIX only: fails for Windows machines)
+---@field env table<string,string>?  set for the command (POSIX only)
 ---@field stdin string?              given to every command; default /dev/null
----@field pty boolean?
+---@field pty boolean?               a terminal for the command; stderr then arrives in stdout
 ---@field max_output integer?        bytes kept a stream and machine; default 1 MiB
 ---@field on_output fun(machine, stream: "stdout"|"stderr", chunk: string)?  then nothing is kept
 ---@field on_result fun(result: arclua.Result)?
@@ -134,7 +134,7 @@ end
 --- Runs a command on every machine: a string is a shell line, a list of words arrives as written.
 --- Whatever happens, the report has a result for each machine.
 --- Errors: only when names could not be looked up.
----@param command string|string[]
+---@param command string|string[]  quoted for sh, or PowerShell on Windows
 ---@param more arclua.FleetOptions?  for this command only
 ---@return arclua.Report|nil, arclua.Error?
 function Fleet:exec(command, more)

@@ -7,11 +7,11 @@ local json = require "arclua.json"
 local record = {}
 
 ---@class arclua.Result
----@field machine arclua.Machine|table
----@field name string
+---@field machine arclua.Machine|table  as it was given, or { host =, port =, name = }
+---@field name string        of the machine
 ---@field state "ok"|"failed"|"timeout"|"unreachable"|"denied"|"cancelled"|"unknown"|"skipped"
----@field status integer?
----@field signal string?
+---@field status integer?    exit status of the command
+---@field signal string?     "TERM": the command was killed by it
 ---@field stdout string
 ---@field stderr string
 ---@field truncated integer   bytes left out
@@ -19,8 +19,8 @@ local record = {}
 ---@field phase string        where it ended: "select", "arm", "relay", "tcp", "ssh", "exec"
 ---@field attempts integer    connections tried
 ---@field started number      seconds since 1970
----@field seconds number
----@field ended "confirmed"|"unconfirmed"|"not-started"
+---@field seconds number      connecting and running
+---@field ended "confirmed"|"unconfirmed"|"not-started"  whether the command is known to be over
 
 local KEYS = { "machine", "name", "state", "status", "signal", "stdout", "stderr", "truncated",
   "error", "phase", "attempts", "started", "seconds", "ended" }

@@ -14,6 +14,12 @@ local Report = {}
 Report.__index = Report
 Report.__name = "arclua.report"
 
+---@class arclua.Report
+---@field results arclua.Result[]      one a machine, in the order of the machines
+---@field seconds number               the whole run
+---@field left_out integer             machines that skip_disconnected left out
+---@field why "deadline"|"stopped"|nil  why the run ended early
+
 local report = {}
 
 -- Names told in the summary line.
@@ -33,7 +39,7 @@ function report.new(spec)
     left_out = spec.left_out or 0 }, Report)
 end
 
---- Iterates over the results that are not ok.
+--- Iterates over the results whose state is not "ok": for result in report:failed() do.
 ---@return fun(): arclua.Result?
 function Report:failed()
   local i = 0
@@ -159,6 +165,7 @@ function printers.quiet() end
 
 --- Prints the results on stdout, identical answers folded, and the summary on stderr.
 --- Works after an interruption too.
+--- Raises: an unknown option or output.
 ---@param opts arclua.PrintOptions?
 ---@return arclua.Report self
 function Report:print(opts)
@@ -174,7 +181,8 @@ function Report:print(opts)
   return self
 end
 
---- Writes the results as JSON lines.
+--- Writes the results as JSON lines, one a machine; an existing file is replaced.
+--- Errors: io.
 ---@param path string
 ---@return true|nil, arclua.Error?
 function Report:save(path)
