@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -92,6 +94,27 @@ static bool become(const struct arc_spawn *how) {
     return false;
   }
   return !how->cwd || chdir(how->cwd) == 0;
+}
+
+/* ENOENT when no directory of PATH has the program: execvpe says EACCES when
+ * one of them may not even be searched. */
+static int exec_error(const char *program) {
+  const char *path = getenv("PATH");
+  if (errno != EACCES || strchr(program, '/') || !path) {
+    return errno;
+  }
+  char candidate[PATH_MAX];
+  while (*path) {
+    size_t n = strcspn(path, ":");
+    int whole =
+        snprintf(candidate, sizeof candidate, "%.*s/%s", (int)n, path, program);
+    if (whole < (int)sizeof candidate &&
+        faccessat(AT_FDCWD, candidate, F_OK, AT_EACCESS) == 0) {
+      return EACCES;
+    }
+    path += path[n] ? n + 1 : n;
+  }
+  return ENOENT;
 }
 
 /* Runs in the forked child: only async-signal-safe calls. */
@@ -245,7 +268,8 @@ static int start(struct arc_process *process, struct child *child) {
       n = read(report[0], &told, sizeof told);
     } while (n < 0 && errno == EINTR);
     if (n == (ssize_t)sizeof told) {
-      error = told ? told : EIO;
+      errno = told ? told : EIO;
+      error = exec_error(child->how->args[0]);
       waitpid(process->pid, NULL, 0);
     }
   }

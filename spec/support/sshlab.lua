@@ -19,8 +19,19 @@ function lab.new()
   assert(sys.write_file(self:path "authorized", self.public .. "\n", 420))
   if sys.getuid() == 0 then
     assert(sys.mkdir("/run/sshd", 493))
+  elseif sys.stat(WRAPPER) then
+    -- Without a group tty: where devpts gives it no gid, sshd ends a session that asks for a pty.
+    self:account(self.user, sys.getuid())
   end
   return self
+end
+
+-- sshd sees a passwd file with this one user, and no groups.
+function lab:account(user, uid)
+  assert(sys.write_file(self:path "passwd",
+    ("%s:x:%d:%d::%s:/bin/sh\n"):format(user, uid, uid, self.dir), 420))
+  assert(sys.write_file(self:path "group", ("%s:x:%d:\n"):format(user, uid), 420))
+  self.wrapped = true
 end
 
 -- True where sshd can run as an ordinary user besides us (or we are one).
@@ -34,9 +45,7 @@ function lab:ordinary()
     return
   end
   self.user, self.uid = "somebody", NOBODY
-  assert(sys.write_file(self:path "passwd",
-    ("somebody:x:%d:%d::%s:/bin/sh\n"):format(NOBODY, NOBODY, self.dir), 420))
-  assert(sys.write_file(self:path "group", ("somebody:x:%d:\n"):format(NOBODY), 420))
+  self:account(self.user, self.uid)
   assert(sys.chown(self:path "host", NOBODY, NOBODY))
   assert(sys.chmod(self.dir, 493))
 end
@@ -61,12 +70,12 @@ function lab:start(settings)
     set(line)
   end
   local env = { LD_PRELOAD = false }
-  if self.uid then
+  if self.wrapped then
     env = { LD_PRELOAD = WRAPPER, NSS_WRAPPER_PASSWD = self:path "passwd",
       NSS_WRAPPER_GROUP = self:path "group" }
   end
   return assert(core.process.spawn { args = args, socket = true, env = env, stderr = "null",
-    uid = self.uid, gid = self.uid })
+    uid = self.uid, gid = self.uid, session = true }) -- killed with all its processes
 end
 
 -- The options of a login that works, with changes.
