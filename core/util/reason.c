@@ -62,7 +62,7 @@ const struct arc_reason arc_reasons[] = {
     {"fleet.deadline", ARC_E_TIMEOUT, false,
      "raise --deadline, or select fewer machines"},
     {"fleet.stopped", ARC_E_CANCELLED, false,
-     "the run was interrupted before this machine was tried"},
+     "run it again on the machines that were not tried"},
     {"http.bad-answer", ARC_E_PROTOCOL, false,
      "what answered is not the service: look for a proxy or captive portal"},
     {"http.too-large", ARC_E_LIMIT, false,

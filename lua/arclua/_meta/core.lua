@@ -25,39 +25,45 @@ core.reasons = {}
 core.error_meta = {}
 --- The version, "0.1.0".
 core.version = ""
-
 ---------------------------------------------------------------- tasks (core/lua/ltask.c)
-
 --- Starts fn(...) as a task at the loop's next turn.
+---@param fn function  raised errors go to whoever awaits, else to core.on_error
 ---@return arclua.Task
 function core.spawn(fn, ...) end
 
 ---@class arclua.Task
 local Task = {}
---- Waits for the task; returns what its function returned; raises what it raised (with traceback when it was a string).
---- nil, err (cancelled, timeout) when the wait itself was ended.
+--- Waits for the task; raises what it raised (with traceback when it was a string).
+---@return any ...  what its function returned; nil, err (cancelled, timeout) when this wait was ended
 function Task:await() end
 --- Makes the task's pending and all later waits return nil, cancelled (but inside arc.shield). Sticky. Idempotent.
 function Task:cancel() end
+--- How far the task is.
 ---@return "running"|"done"|"failed"
 function Task:status() end
 
+--- Waits so many seconds; 0 lets the others run. Errors: cancelled, timeout.
 ---@return true|nil, arclua.Error?
 function core.sleep(seconds) end
---- Runs fn(...) in this task; waits inside return nil, timeout after so many seconds. Returns what fn returns.
+--- Runs fn(...) in this task; waits inside give nil, timeout after so many seconds.
+---@return any ...  what fn returns
 function core.timeout(seconds, fn, ...) end
 --- Runs fn(...) in this task; a cancel or an outer timeout does not end waits inside for at most so many seconds.
+---@return any ...  what fn returns
 function core.shield(seconds, fn, ...) end
 --- The running task, or nil on the main thread.
 function core.current() end
 --- A condition: c:wait() → true | nil, err; c:signal() wakes one, c:broadcast() all.
 function core.cond() end
---- Seconds on the (scaled) monotonic clock; seconds since 1970 on the (scaled, skewed) wall clock.
+--- Seconds on the (scaled) monotonic clock: for measuring.
+---@return number
 function core.now() end
+--- Seconds since 1970 on the (scaled, skewed) wall clock.
+---@return number
 function core.time() end
 --- Gets/sets the clock's scale (1 = real; 100: one second lasts 10 ms).
 function core.scale(factor) end
-function core.skew(seconds) end
+function core.skew(seconds) end   -- moves the wall clock, for specs
 --- { tasks=, ops=, streams=, lingers=, children= }: all alive things.
 function core.stats() end
 --- Runs the loop until no linger (remote command being ended, orderly close) is left.
@@ -68,10 +74,8 @@ function core.shutdown() end
 function core.on_error(fn) end
 --- As Lua's coroutine.wrap/resume, but a wait inside is handed on to the task (the host installs them).
 function core.resume(co, ...) end
-function core.wrap(fn) end
-
+function core.wrap(fn) end        -- see core.resume
 ---------------------------------------------------------------- streams, tcp, processes (lstream.c, lprocess.c)
-
 ---@class arclua.Stream
 local Stream = {}
 --- Up to n bytes (default 65536), at least one. Plain nil at the end; nil, err on failure.
@@ -83,9 +87,10 @@ function Stream:write(s) end
 function Stream:shutdown() end   -- no more writes (half-close)
 function Stream:close() end      -- orderly; idempotent; also __close, __gc
 function Stream:abort(err) end   -- the peer sees a reset
-function Stream:name() end
+function Stream:name() end       -- for messages: string
 
 core.tcp = {}
+--- A connection. Errors: dns, refused, timeout ...
 ---@param opts { timeout: number? }?
 ---@return arclua.Stream|nil, arclua.Error?
 function core.tcp.connect(host, port, opts) end
@@ -114,6 +119,8 @@ function core.stdio(fd) end
 ---@field session boolean?           setsid: own session and process group; kill() then hits the group
 ---@field die_with_parent boolean?   SIGKILL when this process dies (PR_SET_PDEATHSIG)
 core.process = {}
+--- Starts a child process, without a shell. Errors: notfound ...
+---@param opts arclua.SpawnOptions
 ---@return arclua.Process|nil, arclua.Error?
 function core.process.spawn(opts) end
 ---@class arclua.Process
@@ -121,18 +128,16 @@ local Process = {}
 --- { status = n } or { signal = "KILL" }.
 ---@return { status: integer?, signal: string? }|nil, arclua.Error?
 function Process:wait() end
----@param signal string|integer  "TERM", "KILL", ...
+--- Sends a signal: "TERM", "KILL" ..., or a number; with `session` to its whole group.
 function Process:kill(signal) end
-function Process:pid() end
-function Process:stdin() end     -- streams; each handed out once
-function Process:stdout() end
-function Process:stderr() end
-function Process:stream() end
+function Process:pid() end       -- integer
+function Process:stdin() end     -- its stdin as a stream; handed out once
+function Process:stdout() end    -- likewise
+function Process:stderr() end    -- likewise
+function Process:stream() end    -- both ways, with `socket`; likewise
 --- Kills (when running) and reaps. Also __close, __gc.
 function Process:close() end
-
 ---------------------------------------------------------------- secrets, system (lsecret.c, lsys.c)
-
 ---@class arclua.Secret   prints "<redacted>"; wiped on :close()
 --- From text (the caller's Lua string is not wiped: prefer secret_env, secret_file).
 function core.secret(text) end
@@ -142,11 +147,11 @@ function core.secret_env(name) end
 function core.secret_file(path) end
 
 core.sys = {}
-function core.sys.getuid() end
-function core.sys.pid() end
+function core.sys.getuid() end               -- effective user id
+function core.sys.pid() end                  -- of this process
 function core.sys.user() end                 -- login name of the effective user
 function core.sys.home() end                 -- $HOME, else passwd's
-function core.sys.isatty(fd) end
+function core.sys.isatty(fd) end             -- boolean
 function core.sys.winsize(fd) end            -- columns, rows | nil
 function core.sys.mkdir(path, mode) end      -- true | nil, err; parents too; an existing directory is fine
 function core.sys.mkdtemp(prefix) end        -- path of a new 0700 directory below $TMPDIR or /tmp | nil, err
@@ -157,16 +162,14 @@ function core.sys.read_file(path, max) end   -- string | nil, err
 function core.sys.remove(path) end           -- file, link or whole tree (never follows links) | nil, err
 function core.sys.stat(path) end             -- { type="file|directory|link|other", mode=, size=, uid=, mtime= } | nil, err
 function core.sys.list(path) end             -- names | nil, err
-function core.sys.chmod(path, mode) end
-function core.sys.chown(path, uid, gid) end
+function core.sys.chmod(path, mode) end      -- true | nil, err
+function core.sys.chown(path, uid, gid) end  -- true | nil, err
 function core.sys.utc(seconds) end           -- "2026-11-22T16:41:24Z" (RFC 3339, ms when fractional)
 function core.sys.self() end                 -- path of the running executable
 function core.sys.rlimit_nofile() end        -- raises the soft limit to the hard one; returns it
 function core.sys.valid_utf8(s) end          -- boolean
 function core.sys.cpu() end                  -- user, system seconds of this process, peak RSS in KiB
-
 ---------------------------------------------------------------- HTTP (lhttp.c)
-
 core.http = {}
 ---@class arclua.HttpRequest
 ---@field url string                     https only, but http for loopback
@@ -177,11 +180,11 @@ core.http = {}
 ---@field connect_timeout number?        default 10
 ---@field max_body integer?              default 8 MiB; larger answers fail with http.too-large
 ---@field ca string?                     PEM file added to the trust store for this request
----@return { status: integer, headers: table<string,string>, body: string }|nil, arclua.Error?  header names lower case
+--- One exchange; a status of 400 and more is an answer, not an error. Header names come in lower case.
+---@param opts arclua.HttpRequest
+---@return { status: integer, headers: table<string,string>, body: string }|nil, arclua.Error?
 function core.http.request(opts) end
-
 ---------------------------------------------------------------- Entra, ARM (lazure.c, on core/azure)
-
 core.token = {}
 --- One POST to a token endpoint. form values: strings or Secrets.
 ---@param opts { url: string, form: table<string,string|arclua.Secret>, ca: string?, timeout: number? }
@@ -221,9 +224,7 @@ function RelayInfo:expires_on() end   -- seconds since 1970, or nil
 --- From the JSON text of ARM's answer, also in base64 (given credentials; specs). text: string or Secret.
 ---@return arclua.RelayInfo|nil, arclua.Error?
 function core.relayinfo(text) end
-
 ---------------------------------------------------------------- relay (lrelay.c, on core/relay)
-
 core.relay = {}
 --- One attempt: TCP, TLS, upgrade (relay.md §1.4). A fresh id each call.
 ---@param info arclua.RelayInfo
@@ -238,9 +239,7 @@ function core.relay.upgrade(stream, info, opts) end
 ---@param role "client"|"server"   default client
 ---@return arclua.Stream
 function core.relay.websocket(stream, role) end
-
 ---------------------------------------------------------------- SSH (lssh.c, on core/ssh)
-
 core.ssh = {}
 ---@class arclua.SshOptions
 ---@field user string
@@ -285,17 +284,15 @@ function Session:close() end            -- orderly; also __close, __gc
 function Session:banner() end           -- the server's version line
 --- Makes an ed25519 key pair PATH (0600) and PATH.pub; returns the public line | nil, err.
 function core.ssh.keygen(path, comment) end
-
 ---------------------------------------------------------------- crypto (lcrypto.c, on core/crypto)
-
 core.crypto = {}
 function core.crypto.random(n) end                   -- n random bytes
 function core.crypto.uuid() end                      -- "…-4…" lower case
-function core.crypto.sha256(data) end                -- raw
+function core.crypto.sha256(data) end                -- raw: 32 bytes
 function core.crypto.hmac_sha256(key, data) end      -- raw; key: string|Secret
 function core.crypto.equal(a, b) end                 -- constant time
-function core.crypto.hex(data) end
-function core.crypto.base64(data) end
+function core.crypto.hex(data) end                   -- lower case
+function core.crypto.base64(data) end                -- with padding
 function core.crypto.unbase64(text) end              -- data | nil (both alphabets, padding optional)
 function core.crypto.base64url(data) end             -- no padding
 --- An RSA-2048 key pair: userdata; key:jwk() → { kty="RSA", n=, e= }; key:pem() private PEM.
@@ -307,9 +304,7 @@ function core.crypto.jwt_verify(key, token) end
 --- A CA of one day constrained to names (DNS, and 127.0.0.1), and a server certificate for names.
 ---@return { ca: string, cert: string, key: string }  PEM
 function core.crypto.make_ca(names) end
-
 ---------------------------------------------------------------- server side (lserver.c, on core/emulator)
-
 core.server = {}
 --- A TLS listener on 127.0.0.1.
 ---@param opts { cert: string, key: string, port: integer? }  PEM texts
@@ -326,9 +321,9 @@ function core.server.guardian(opts) end
 function core.server.ws_close(stream, code, reason) end
 ---@class arclua.Server
 local Server = {}
-function Server:port() end
+function Server:port() end      -- integer
 function Server:accept() end    -- conn | nil, err; the handshake happens in the conn's first wait
-function Server:close() end
+function Server:close() end     -- no more connections
 ---@class arclua.Conn
 local Conn = {}
 --- The next request, plain nil at the end of the connection. A broken request is an error whose
@@ -345,7 +340,7 @@ function Conn:websocket() end
 --- Waits until the peer has gone away; what it sends is thrown away.
 function Conn:drain(timeout) end
 function Conn:peer() end        -- "127.0.0.1", port
-function Conn:close() end
-function Conn:abort() end       -- RST
+function Conn:close() end       -- orderly
+function Conn:abort() end       -- by a reset
 
 return core

@@ -202,7 +202,7 @@ end
 
 --- Starts an emulator on this loop. It must be stopped, or declared <close>.
 --- Raises: unknown options, impossible faults or machines.
---- Errors: notfound (no sshd), io.
+--- Errors: config (no sshd, no user for the machines), and what the port and the files give.
 ---@param opts arclua.EmulatorOptions?
 ---@return arclua.Emulator|nil, arclua.Error?
 function emulator.start(opts)
