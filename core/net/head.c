@@ -131,7 +131,7 @@ enum arc_head_state arc_head_parse(struct arc_head *head, const uint8_t *bytes,
   }
   head->scanned = limit > 3 ? limit - 3 : 0;
   enum arc_head_state part =
-      parse_part(head, bytes, end ? (size_t)(end - bytes) : n);
+      parse_part(head, bytes, end ? (size_t)(end - bytes) + 4 : n);
   if (!end || part != ARC_HEAD_MORE) {
     return part;
   }

@@ -98,6 +98,18 @@ describe("response head", function()
     assert.equal("relay.no-endpoint", answer("HTTP/1.1 404 x\r\n" .. fields).reason)
   end)
 
+  it("may have a first line of 4096 bytes at most, wherever it is cut", function()
+    local start = "HTTP/1.1 404 "
+    local longest = start .. ("x"):rep(4094 - #start) .. "\r\n"
+    assert.equal("relay.no-endpoint", answer(longest .. "\r\n").reason)
+    assert.equal("relay.no-endpoint", answer(longest, "\r\n").reason)
+    -- A longer one counts by its status, so 101 tells the two apart.
+    local longer = "HTTP/1.1 101 " .. ("x"):rep(4095 - #start) .. "\r\n"
+    local whole, cut = answer(longer .. "\r\n"), answer(longer, "\r\n")
+    assert.equal("relay.bad-answer", whole.reason)
+    assert.equal(whole.message, cut.message)
+  end)
+
   both("that never ends is cut by the end of the connection", function()
     assert.equal("closed", answer("HTTP/1.1 101 Sw").code)
     assert.equal("closed", answer("").code)
