@@ -2,6 +2,7 @@
 #include "util/err.h"
 
 #include "util/reason.h"
+#include "util/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -41,19 +42,33 @@ const char *arc_code_name(enum arc_code code) {
   return code < ARC_E_COUNT ? code_names[code] : code_names[0];
 }
 
-/* Copies text, spelling control bytes as \xNN; returns the length. */
-static size_t sanitise(char *to, const char *from) {
-  size_t n = 0;
-  for (; *from; from++) {
-    unsigned char c = (unsigned char)*from;
-    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
-      n += (size_t)sprintf(to + n, "\\x%02x", c); // NOLINT: 4 bytes are there
-    } else {
-      to[n++] = (char)c;
+/* May a terminal get this character of n bytes (0: of a broken one)? C1
+ * controls, which are U+0080 to U+009F, steer it as ESC does. */
+static bool is_printable(const char *text, size_t n) {
+  unsigned char c = (unsigned char)text[0];
+  return n == 1   ? (c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t'
+         : n == 2 ? c != 0xc2 || (unsigned char)text[1] >= 0xa0
+                  : n > 2;
+}
+
+/* Copies text, spelling bytes that are no printable text as \xNN. */
+static void sanitise(char *to, const char *from) {
+  size_t left = strlen(from);
+  while (left) {
+    size_t n = arc_utf8_char(from, left);
+    bool printable = is_printable(from, n);
+    n = n ? n : 1;
+    for (size_t i = 0; i < n; i++) {
+      if (printable) {
+        *to++ = from[i];
+      } else { // NOLINTNEXTLINE: 4 bytes are there
+        to += sprintf(to, "\\x%02x", (unsigned char)from[i]);
+      }
     }
+    from += n;
+    left -= n;
   }
-  to[n] = '\0';
-  return n;
+  *to = '\0';
 }
 
 static struct arc_err *make(enum arc_code code, const char *format,

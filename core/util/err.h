@@ -45,8 +45,8 @@ struct arc_err {
 };
 
 /* Makes an error with one reference; never NULL (out of memory gives a shared
- * static one). Control bytes in the formatted text become "\xNN". Whether it
- * is retryable follows from the code. */
+ * static one). Control characters in the formatted text, and bytes that are no
+ * UTF-8, become "\xNN". Whether it is retryable follows from the code. */
 struct arc_err *arc_err_new(enum arc_code code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The same for a reason of util/reason.h, which decides code and retryable. A

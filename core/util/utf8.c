@@ -14,8 +14,8 @@ static size_t announced(unsigned char c) {
   return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 }
 
-/* Length of the well-formed sequence at `at`, 0 when there is none. */
-static size_t sequence(const unsigned char *at, size_t left) {
+size_t arc_utf8_char(const char *text, size_t left) {
+  const unsigned char *at = (const unsigned char *)text;
   static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
   size_t n = announced(at[0]);
   if (n > left) {
@@ -33,13 +33,12 @@ static size_t sequence(const unsigned char *at, size_t left) {
 }
 
 bool arc_utf8_valid(const char *text, size_t n) {
-  const unsigned char *at = (const unsigned char *)text;
   while (n) {
-    size_t step = sequence(at, n);
+    size_t step = arc_utf8_char(text, n);
     if (!step) {
       return false;
     }
-    at += step;
+    text += step;
     n -= step;
   }
   return true;

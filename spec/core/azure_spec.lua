@@ -239,6 +239,8 @@ describe("arm request", function()
     { 429, '{"error":{"code":"SubscriptionRequestsThrottled","message":"m"}}', "arm.throttled" },
     { 500, '{"error":"text"}', "arm.server-error", "text" },
     { 502, "<html>bad</html>", "arm.server-error", "status 502: <html>bad</html>" },
+    { 502, "\27[2J\xe9\xc2\x9b1m\u{e9}", "arm.server-error",
+      "status 502: \\x1b[2J\\xe9\\xc2\\x9b1m\u{e9}" },
     { 503, "", "arm.server-error", "status 503" },
     { 408, '{"error":{"code":null,"message":"{\\"a\\":1}"}}', "arm.server-error", '{"a":1}' },
     { 302, "", "http.bad-answer" },
