@@ -77,23 +77,35 @@ static const char *policy_of(const json_t *answer) {
   return name ? name : arc_json_text(info, "policyDefinitionName");
 }
 
+/* In ARM's own words, or NULL when it has none. */
+static struct arc_err *quoted(const char *reason, const json_t *answer) {
+  const char *code = arc_json_text(error_of(answer), "code");
+  const char *text = message_of(answer);
+  const char *policy = policy_of(answer);
+  if (!code && !text) {
+    return NULL;
+  }
+  return arc_err_reason(reason, "%s%s%.*s%s%s%s", code ? code : "",
+                        code && text ? ": " : "", TEXT_MAX, text ? text : "",
+                        policy ? " (policy: " : "", policy ? policy : "",
+                        policy ? ")" : "");
+}
+
+static struct arc_err *excerpt(const char *reason, int status, const char *body,
+                               size_t n) {
+  n = n < EXCERPT ? n : EXCERPT;
+  return arc_err_reason(reason, "status %d%s%.*s", status, n ? ": " : "",
+                        (int)n, n ? body : "");
+}
+
 struct arc_err *arc_arm_error(int status, const char *body, size_t n,
                               bool list_credentials) {
   json_t *answer = arc_json_parse(body, n);
   const char *code = arc_json_text(error_of(answer), "code");
-  const char *text = message_of(answer);
-  const char *policy = policy_of(answer);
   const char *reason = reason_for(status, code, list_credentials);
-  struct arc_err *err;
-  if (code || text) {
-    err = arc_err_reason(reason, "%s%s%.*s%s%s%s", code ? code : "",
-                         code && text ? ": " : "", TEXT_MAX, text ? text : "",
-                         policy ? " (policy: " : "", policy ? policy : "",
-                         policy ? ")" : "");
-  } else {
-    n = n < EXCERPT ? n : EXCERPT;
-    err = arc_err_reason(reason, "status %d%s%.*s", status, n ? ": " : "",
-                         (int)n, n ? body : "");
+  struct arc_err *err = quoted(reason, answer);
+  if (!err) {
+    err = excerpt(reason, status, body, n);
   }
   json_decref(answer);
   if (err->refs) {

@@ -34,7 +34,8 @@ static bool is_host(const char *text, size_t n) {
 
 static bool is_port(const char *text) {
   size_t n = strspn(text, "0123456789");
-  return n && n < 6 && !text[n] && atoi(text) > 0 && atoi(text) < 65536;
+  long port = n && n < 6 && !text[n] ? strtol(text, NULL, 10) : 0;
+  return port > 0 && port < 65536;
 }
 
 static bool is_suffix(const char *text) {

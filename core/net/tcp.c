@@ -320,6 +320,13 @@ static int open_listener(const char *address, int port, int *fd_out) {
   return 0;
 }
 
+static int port_of(int fd) {
+  struct sockaddr_in6 bound = {0}; // an IPv4 port stands in the same place
+  socklen_t size = sizeof bound;
+  getsockname(fd, (struct sockaddr *)&bound, &size);
+  return ntohs(bound.sin6_port);
+}
+
 struct arc_listener *arc_tcp_listen(struct arc_loop *loop, const char *address,
                                     int port, struct arc_err **err) {
   struct arc_listener *listener = calloc(1, sizeof *listener);
@@ -330,13 +337,8 @@ struct arc_listener *arc_tcp_listen(struct arc_loop *loop, const char *address,
     *err = arc_err_errno(error, "listen on %s:%d", address, port);
     return NULL;
   }
-  struct sockaddr_storage bound = {0};
-  socklen_t size = sizeof bound;
   listener->fd = fd;
-  getsockname(fd, (struct sockaddr *)&bound, &size);
-  listener->port = ntohs(bound.ss_family == AF_INET6
-                             ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                             : ((struct sockaddr_in *)&bound)->sin_port);
+  listener->port = port_of(fd);
   listener->loop = loop;
   uv_poll_init(arc_loop_uv(loop), &listener->poll, listener->fd);
   listener->poll.data = listener;

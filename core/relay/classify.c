@@ -11,30 +11,30 @@
 enum { TEXT_MAX = 1024 };
 
 struct rule {
-  int status;       /* 0 = any */
-  const char *text; /* somewhere in the message, any case; "" = any */
-  bool begins;      /* the message begins with it */
+  int status;
+  bool begins;      /* the message begins with text */
+  const char *text; /* or has it somewhere, any case; "" = any */
   const char *reason;
 };
 
 /* The first that fits counts. */
 static const struct rule rules[] = {
-    {400, "only for web-socket requests", false, "net.proxy-answer"},
-    {401, "", false, "relay.denied"},
-    {403, "", false, "relay.denied"},
-    {404, "None of the connected listeners accepted", false, "relay.too-slow"},
-    {404, "None of the connected listeners meet", false, "relay.rejected"},
-    {404, "no listeners connected", false, "relay.no-listener"},
-    {404, "", false, "relay.no-endpoint"},
-    {407, "", false, "net.proxy-answer"},
-    {408, "", false, "relay.too-slow"},
-    {429, "", false, "relay.busy"},
-    {500, "", false, "relay.server-error"},
-    {502, "AcceptHandler", false, "relay.rejected"},
-    {502, "", false, "relay.server-error"},
-    {503, "connection to ", true, "relay.sshd-refused"},
-    {503, "", false, "relay.busy"},
-    {504, "", false, "relay.too-slow"},
+    {400, false, "only for web-socket requests", "net.proxy-answer"},
+    {401, false, "", "relay.denied"},
+    {403, false, "", "relay.denied"},
+    {404, false, "None of the connected listeners accepted", "relay.too-slow"},
+    {404, false, "None of the connected listeners meet", "relay.rejected"},
+    {404, false, "no listeners connected", "relay.no-listener"},
+    {404, false, "", "relay.no-endpoint"},
+    {407, false, "", "net.proxy-answer"},
+    {408, false, "", "relay.too-slow"},
+    {429, false, "", "relay.busy"},
+    {500, false, "", "relay.server-error"},
+    {502, false, "AcceptHandler", "relay.rejected"},
+    {502, false, "", "relay.server-error"},
+    {503, true, "connection to ", "relay.sshd-refused"},
+    {503, false, "", "relay.busy"},
+    {504, false, "", "relay.too-slow"},
 };
 
 static bool fits(const struct rule *rule, int status, const char *text) {

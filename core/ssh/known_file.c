@@ -133,7 +133,7 @@ static void parse_line(struct arc_known_file *f, char *line) {
   struct arc_known_entry e = {.line = f->lines};
   char *first = word(&line);
   if (*first == '@') {
-    if (strcmp(first, "@revoked")) {
+    if (strcmp(first, "@revoked") != 0) {
       return; // host certificates are not asked for
     }
     e.revoked = true;

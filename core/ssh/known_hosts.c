@@ -38,7 +38,7 @@ struct arc_known_hosts *arc_known_hosts_of(struct arc_loop *loop) {
 static struct arc_known_file *file_of(struct arc_known_hosts *known,
                                       const char *path) {
   struct arc_known_file *f = known->files;
-  while (f && strcmp(f->path, path)) {
+  while (f && strcmp(f->path, path) != 0) {
     f = f->next;
   }
   if (!f && (f = arc_known_file_new(path))) {
