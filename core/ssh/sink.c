@@ -56,7 +56,8 @@ int arc_sinks_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t n,
 /* Any read of libssh opens the window again whatever is still buffered, so a
  * reader that takes little by little would be sent more than it takes. What
  * libssh holds (at most one window) is therefore taken whole, once our own
- * queue is empty: two windows, 2.6 MB, are the most that a slow reader costs. */
+ * queue is empty: two windows, 2.6 MB, are the most that a slow reader costs.
+ */
 void arc_sinks_drain(struct arc_exec *x) {
   char buf[CHUNK];
   for (int which = 0; which < 2; which++) {
