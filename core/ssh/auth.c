@@ -52,9 +52,9 @@ static struct arc_err *refused(struct arc_session *s) {
   struct arc_buf list = {0};
   struct arc_err *err =
       arc_session_error(s, "ssh.auth-refused",
-                        "%s refused every key for user %s (it accepts: "
+                        "every key was refused for user %s (sshd accepts: "
                         "%s)",
-                        s->alias, s->user, accepted(s, &list));
+                        s->user, accepted(s, &list));
   if (s->auth.skip && !err->cause) {
     err->cause = arc_err_ref(s->auth.skip);
   }
@@ -71,9 +71,9 @@ static int give_up(struct arc_session *s, struct arc_err **err) {
     *err = arc_err_ref(auth->skip);
   } else {
     *err = arc_err_reason("ssh.no-identity",
-                          "no key to log in to %s as %s with: the agent "
-                          "holds none",
-                          s->alias, s->user);
+                          "no key to log in as %s with: the agent holds "
+                          "none",
+                          s->user);
   }
   return ARC_AUTH_FAILED;
 }
@@ -83,8 +83,7 @@ static int broken(struct arc_session *s, struct arc_err **err) {
   const char *text = arc_session_text(s);
   if (strstr(text, "Too many authentication failures")) {
     *err = arc_err_reason("ssh.auth-refused",
-                          "%s refused user %s: too many keys tried", s->alias,
-                          s->user);
+                          "user %s was refused: too many keys tried", s->user);
   } else {
     *err = arc_session_error(s, "ssh.closed",
                              "the connection ended during login (%s)", text);
@@ -128,8 +127,9 @@ static void next_key(struct arc_auth *auth, bool certified) {
 static int partial(struct arc_session *s, struct arc_err **err) {
   struct arc_buf list = {0};
   *err = arc_err_reason("ssh.auth-refused",
-                        "%s accepted the key of user %s and wants more: %s",
-                        s->alias, s->user, accepted(s, &list));
+                        "the key of user %s was accepted, but sshd wants "
+                        "more: %s",
+                        s->user, accepted(s, &list));
   arc_buf_free(&list);
   return ARC_AUTH_FAILED;
 }
@@ -181,8 +181,8 @@ static int agent_result(struct arc_session *s, struct arc_err **err) {
   default:
     if (!arc_session_ended(s)) {
       *err = arc_err_reason("ssh.agent-failed",
-                            "the agent %s did not sign for user %s of %s",
-                            auth->agent, s->user, s->alias);
+                            "the agent %s did not sign for user %s",
+                            auth->agent, s->user);
       return ARC_AUTH_FAILED;
     }
     return broken(s, err);

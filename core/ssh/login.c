@@ -125,8 +125,7 @@ static void configure(struct arc_session *s,
     arc_session_die(s, arc_err_new(ARC_E_NOMEM, "out of memory"));
   } else if (!auth->count && !auth->use_agent) {
     arc_session_die(s, arc_err_reason("ssh.no-identity",
-                                      "no key to log in to %s as %s with",
-                                      s->alias, s->user));
+                                      "no key to log in as %s with", s->user));
   } else {
     set_libssh(s);
   }
