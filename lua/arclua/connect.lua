@@ -6,6 +6,7 @@ local real = require "arclua.core"
 local errors = require "arclua.errors"
 local paths = require "arclua.paths"
 local relay = require "arclua.relay"
+local settings = require "arclua.settings"
 
 local connect = {}
 
@@ -36,12 +37,11 @@ function connect.check(opts)
 end
 
 local function setting(machine, name)
-  local azure = machine.azure
-  return azure and azure.config[name] or nil
+  return settings.get(name, machine.azure and machine.azure.config)
 end
 
 local function identities(machine, opts)
-  local given = opts.identity or paths.env "ARCLUA_IDENTITY" or setting(machine, "identity")
+  local given = opts.identity or setting(machine, "identity")
   if not given then
     return paths.default_identities()
   end
@@ -56,7 +56,7 @@ local function ssh_options(machine, opts, core)
   local known_hosts = opts.known_hosts or machine.azure and machine.azure.known_hosts
     or paths.known_hosts()
   return {
-    user = opts.user or paths.env "ARCLUA_USER" or setting(machine, "user") or core.sys.user(),
+    user = opts.user or setting(machine, "user") or core.sys.user(),
     alias = machine.host and alias.of_host(machine.host, opts.port or machine.port or 22)
       or machine:alias(),
     known_hosts = { paths.expand(known_hosts) }, host_key_policy = opts.host_key_policy,
@@ -121,20 +121,13 @@ local function explain(err, seconds, progress)
     remedy = "raise --connect-timeout, or look at the network" }
 end
 
---- A session on a machine or on { host =, port =?, name =? }. progress, when given, gets phase
---- ("arm", "relay", "tcp", "ssh") and the number of relay attempts.
----@param opts arclua.ConnectOptions
----@param progress table?
----@return arclua.Session|nil, arclua.Error?
-function connect.session(machine, opts, progress)
-  progress = progress or {}
-  local core = machine.azure and machine.azure.primitives or opts.primitives or real
-  local limit = opts.connect_timeout or CONNECT_TIMEOUT
+local function to_host(machine, opts, core, limit, progress)
+  local session, err = core.timeout(limit, reach_host, machine, opts, core, progress)
+  return session, err and explain(err, limit, progress)
+end
+
+local function to_machine(machine, opts, core, limit, progress)
   local began = core.now()
-  if machine.host then
-    local session, err = core.timeout(limit, reach_host, machine, opts, core, progress)
-    return session, err and explain(err, limit, progress)
-  end
   progress.phase = "arm"
   local access, err = core.timeout(limit, function()
     return machine.azure.connectivity:access(machine, opts)
@@ -149,6 +142,23 @@ function connect.session(machine, opts, progress)
   local session
   session, err = core.timeout(left, reach_machine, machine, opts, core, access, progress)
   return session, err and explain(err, limit, progress)
+end
+
+--- A session on a machine or on { host =, port =?, name =? }. progress, when given, gets phase
+--- ("arm", "relay", "tcp", "ssh") and the number of relay attempts.
+---@param opts arclua.ConnectOptions
+---@param progress table?
+---@return arclua.Session|nil, arclua.Error?
+function connect.session(machine, opts, progress)
+  progress = progress or {}
+  local core = machine.azure and machine.azure.primitives or opts.primitives or real
+  local chosen, err = settings.fill(opts, { "connect_timeout" },
+    machine.azure and machine.azure.config)
+  if not chosen then
+    return nil, err
+  end
+  local reach = machine.host and to_host or to_machine
+  return reach(machine, opts, core, chosen.connect_timeout or CONNECT_TIMEOUT, progress)
 end
 
 return connect

@@ -4,6 +4,9 @@
 return {
   ---@type arclua.LoginOptions
   login = {},
+  -- The global options as given, and the configuration they name.
+  values = {},
+  config = {},
   ---@type string?
   color = nil,
 }

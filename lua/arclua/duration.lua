@@ -5,10 +5,13 @@ local errors = require "arclua.errors"
 local duration = {}
 
 local UNITS = { ms = 0.001, s = 1, m = 60, h = 3600, d = 86400 }
-local EXPECTED = "a duration such as 30, 30s, 2m or 1h"
+
+--- What a refusal asks for.
+duration.EXPECTED = "a duration such as 30, 30s, 2m or 1h"
 
 local function refuse(text)
-  return errors.fail { code = "config", message = ("%s expected, got '%s'"):format(EXPECTED, text) }
+  return errors.fail { code = "config",
+    message = ("%s expected, got '%s'"):format(duration.EXPECTED, text) }
 end
 
 --- Seconds. Errors: config.

@@ -23,6 +23,10 @@ function command.parse(parser, name, argv, base)
   elseif not values then
     return nil, command.usage(name, merged)
   end
+  local ok, err = globals.apply(merged)
+  if not ok then
+    return nil, command.fail(err)
+  end
   return values, merged
 end
 
@@ -43,10 +47,8 @@ end
 
 --- Signs in with the global options.
 ---@return arclua.Azure|nil, arclua.Error?
-function command.login(values)
-  local opts = globals.login_options(values)
-  opts.log = require("arclua.defaults").login.log
-  return require("arclua.azure").login(opts)
+function command.login()
+  return require("arclua.azure").login()
 end
 
 local function plural(n, word)

@@ -8,6 +8,7 @@ local options = require "arclua.cli.options"
 local output = require "arclua.output"
 local record = require "arclua.fleet.record"
 local select_ = require "arclua.select"
+local settings = require "arclua.settings"
 local style = require "arclua.report.style"
 
 local exec = { name = "exec", summary = "run a command on every selected machine" }
@@ -33,10 +34,10 @@ end
 -- Ways to print while the run goes on: each gives the fleet's hooks and what to do at its end.
 local modes = {}
 
-function modes.live(values, color)
+function modes.live(values)
   local out, err = output.standard(1), output.standard(2)
   local lines = live.new { out = out, err = err,
-    style = style.painter(style.wanted(color, out.is_terminal)),
+    style = style.painter(style.wanted(out.is_terminal)),
     clean = style.cleaner(out.is_terminal, values.raw) }
   return {
     on_output = function(machine, stream, chunk)
@@ -64,9 +65,9 @@ function modes.jsonl()
 end
 
 local function at_end(name)
-  return function(values, color)
+  return function(values)
     return {}, function(report)
-      report:print { output = name, color = color, raw = values.raw }
+      report:print { output = name, raw = values.raw }
     end
   end
 end
@@ -81,11 +82,11 @@ local function mode_of(values)
 end
 
 -- The machines to work on | nil, exit status.
-local function machines_of(values, merged)
+local function machines_of(values)
   local selector, err = options.selector(values)
   local azure, list
   if selector then
-    azure, err = command.login(merged)
+    azure, err = command.login()
   end
   if azure then
     list, err = azure:machines(selector)
@@ -98,21 +99,28 @@ local function machines_of(values, merged)
   return list
 end
 
-local function run(values, merged, words)
-  local list, status = machines_of(values, merged)
-  if not list then
-    return status
+-- Options that the environment and the configuration may give, too.
+local SETTINGS = { "output", "parallel", "connect_timeout", "timeout", "deadline", "retries" }
+
+local function run(values, words)
+  local filled, err = settings.fill(values, SETTINGS)
+  local opts
+  if filled then
+    opts, err = options.fleet(filled)
   end
-  local opts, err = options.fleet(values)
   if not opts then
     return command.fail(err)
+  end
+  local list, status = machines_of(values)
+  if not list then
+    return status
   end
   local ok
   ok, status = command.confirm("exec", list, values.yes)
   if not ok then
     return status
   end
-  local hooks, finish = modes[mode_of(values)](values, merged.color)
+  local hooks, finish = modes[mode_of(filled)](values)
   opts.on_output, opts.on_result = hooks.on_output, hooks.on_result
   local report
   report, err = fleet.new(list, opts):exec(words)
@@ -147,7 +155,7 @@ function exec.run(argv, base)
   if why then
     return command.usage("exec", why)
   end
-  return run(values, merged, words)
+  return run(values, words)
 end
 
 return exec

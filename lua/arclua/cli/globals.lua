@@ -1,6 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- The options that every command knows, and their variables.
+local config = require "arclua.config"
+local convert = require "arclua.convert"
+local defaults = require "arclua.defaults"
 local paths = require "arclua.paths"
+local settings = require "arclua.settings"
 
 local globals = {}
 
@@ -10,16 +14,8 @@ local globals = {}
 ---@field env string?
 ---@field arg string?     its argument's name; nil = a switch
 ---@field many boolean?
----@field choices table<string, boolean>?
+---@field convert (fun(text: string): any, string?)?  default: any text
 ---@field text string
-
-local function set(...)
-  local out = { list = table.concat({ ... }, ", ") }
-  for _, word in ipairs { ... } do
-    out[word] = true
-  end
-  return out
-end
 
 ---@type arclua.GlobalOption[]
 globals.OPTIONS = {
@@ -40,10 +36,10 @@ globals.OPTIONS = {
   { flag = "--known-hosts", key = "known_hosts", env = "ARCLUA_KNOWN_HOSTS", arg = "FILE",
     text = "host keys (default ~/.ssh/known_hosts)" },
   { flag = "--log-level", key = "log_level", env = "ARCLUA_LOG_LEVEL", arg = "LEVEL",
-    choices = set("error", "warn", "info", "debug", "trace"),
+    convert = settings.KEYS.log_level,
     text = "error, warn, info, debug or trace, on stderr" },
   { flag = "--color", key = "color", env = "ARCLUA_COLOR", arg = "WHEN",
-    choices = set("auto", "always", "never"), text = "auto, always or never" },
+    convert = settings.KEYS.color, text = "auto, always or never" },
 }
 
 local BY_FLAG = {}
@@ -53,8 +49,10 @@ end
 
 -- Stores a value: true | nil, what is wrong.
 local function store(into, option, value, where)
-  if option.choices and not option.choices[value] then
-    return nil, ("%s: %s expected, got '%s'"):format(where, option.choices.list, value)
+  local why
+  value, why = convert.read(option.convert or convert.text, value, where)
+  if value == nil then
+    return nil, why
   end
   if option.many then
     into[option.key] = into[option.key] or {}
@@ -65,7 +63,7 @@ local function store(into, option, value, where)
   return true
 end
 
-local FALSE = set("0", "false", "no")
+local FALSE = { ["0"] = true, ["false"] = true, no = true }
 
 --- What the variables say: options, or nil and what is wrong.
 ---@return table|nil, string?
@@ -144,14 +142,30 @@ function globals.merge(earlier, later)
   return out
 end
 
---- The part that arc.login takes.
----@return arclua.LoginOptions
-function globals.login_options(values)
+-- The part that arc.login takes.
+local function login_options(values)
   return {
     cloud = values.cloud, subscription = values.subscription, tenant = values.tenant,
     all_subscriptions = values.all_subscriptions, credential = values.credential,
-    trust_cloud = values.trust_cloud, config = values.config, known_hosts = values.known_hosts,
+    trust_cloud = values.trust_cloud, known_hosts = values.known_hosts,
   }
+end
+
+--- Reads the configuration and makes the options known to scripts and to the modules below, as
+--- arclua.defaults. Errors: what the configuration's reading gives.
+---@return true|nil, arclua.Error?
+function globals.apply(values)
+  local loaded, err = config.load(values.config)
+  if not loaded then
+    return nil, err
+  end
+  local level = values.log_level or loaded.log_level
+  defaults.values, defaults.config = values, loaded
+  defaults.color = values.color or loaded.color
+  defaults.login = login_options(values)
+  defaults.login.config = loaded
+  defaults.login.log = level and require("arclua.cli.log").new(level)
+  return true
 end
 
 return globals

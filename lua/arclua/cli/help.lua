@@ -6,6 +6,13 @@ local help = { name = "help", summary = "this text, or the help of a command" }
 
 local USAGE = 2
 
+local SETTINGS = [[
+
+--user, --identity, --parallel, --connect-timeout, --timeout, --deadline, --retries and --output
+have variables, too: ARCLUA_USER and so on. The configuration (~/.config/arclua/config) has a
+line KEY = VALUE for any of these and of --cloud, --subscription, --tenant, --credential,
+--known-hosts, --log-level and --color. An option wins over its variable, that over the file.]]
+
 local function overview()
   local cli = require "arclua.cli"
   local lines = {
@@ -24,6 +31,7 @@ local function overview()
   end
   lines[#lines + 1] = ("  %-24s %s"):format("--version", "print the version")
   lines[#lines + 1] = ("  %-24s %s"):format("-h, --help", "this text")
+  lines[#lines + 1] = SETTINGS
   lines[#lines + 1] = "\nMore: arclua help COMMAND"
   return table.concat(lines, "\n") .. "\n"
 end

@@ -25,16 +25,6 @@ local function usage(text)
   return USAGE
 end
 
--- Makes the options known to scripts and to the modules below.
-local function set_defaults(values)
-  local defaults = require "arclua.defaults"
-  defaults.login = globals.login_options(values)
-  defaults.color = values.color
-  if values.log_level then
-    defaults.login.log = require("arclua.cli.log").new(values.log_level)
-  end
-end
-
 local function command_of(name, argv, index)
   if name == "-e" then
     return require "arclua.cli.run", "chunk", index
@@ -62,7 +52,6 @@ function cli.main(argv)
     return usage(index)
   end
   local values = globals.merge(from_env, given)
-  set_defaults(values)
   local module, method = command_of(name, argv, index)
   if not module then
     return usage(method)

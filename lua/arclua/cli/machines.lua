@@ -52,7 +52,7 @@ function machines.run(argv, base)
   local selector, err = options.selector(values)
   local azure, list
   if selector then
-    azure, err = command.login(merged)
+    azure, err = command.login()
   end
   if azure then
     list, err = azure:machines(selector)

@@ -1,55 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- The groups of options that commands and scripts share: SELECT, FLEET, the global ones.
 local argparse = require "argparse"
-local duration = require "arclua.duration"
+local convert = require "arclua.convert"
 local globals = require "arclua.cli.globals"
 local quote = require "arclua.quote"
+local settings = require "arclua.settings"
 
 local options = {}
 
--- argparse reports a refused value with what the converter gives as its second result.
-local function refused(name, expected, got)
-  return nil, ("option '%s': %s expected, got '%s'"):format(name, expected, got)
-end
-
-local function integer(name, least)
-  return function(text)
-    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
-    if not value or value < least then
-      return refused(name, "a number from " .. least, text)
-    end
-    return value
-  end
-end
-
-local function seconds(name)
-  return function(text)
-    local value, err = duration.parse(text)
-    if not value then
-      return nil, ("option '%s': %s"):format(name, err.message)
-    end
-    return value
-  end
-end
-
-local function one_of(name, ...)
-  local allowed = { ... }
-  return function(text)
-    for _, word in ipairs(allowed) do
-      if text:lower() == word then
-        return word
-      end
-    end
-    return refused(name, table.concat(allowed, ", "), text)
-  end
-end
-
-local function port(text)
-  local value = text:find "^%d+$" and math.tointeger(tonumber(text))
-  if not value or value < 1 or value > 65535 then
-    return refused("--port", "1 to 65535", text)
-  end
-  return value
+-- A converter by the key of the settings that the option may also come from.
+local function setting(name, key)
+  return convert.option(name, settings.KEYS[key])
 end
 
 local function assignment(text)
@@ -81,13 +42,8 @@ function options.parser(name, summary, usage)
     else
       list[i] = parser:option(option.flag, option.text):target(target):argname(option.arg)
         :count(option.many and "*" or "?")
-      if option.choices then
-        list[i]:convert(function(text)
-          if option.choices[text] then
-            return text
-          end
-          return refused(option.flag, option.choices.list, text)
-        end)
+      if option.convert then
+        list[i]:convert(convert.option(option.flag, option.convert))
       end
     end
   end
@@ -104,14 +60,15 @@ function options.add_select(parser)
     many(parser:option("-n --name", "With these names."):argname "GLOB"),
     many(parser:option("--tag", "With this tag."):argname "KEY[=VALUE]"),
     parser:option("--os", "linux or windows."):argname "OS"
-      :convert(one_of("--os", "linux", "windows")),
+      :convert(convert.option("--os", convert.one_of("linux", "windows"))),
     parser:option("--status", "connected, disconnected, expired or any (default).")
-      :argname "STATUS":convert(one_of("--status", "connected", "disconnected", "expired", "any")),
+      :argname "STATUS":convert(convert.option("--status",
+        convert.one_of("connected", "disconnected", "expired", "any"))),
     parser:option("--ids", "With the IDs in FILE (- is stdin), one a line."):argname "FILE",
     parser:flag("--all", "Every machine in scope."),
     many(parser:option("-x --exclude", "But not these names."):argname "GLOB"),
     parser:option("--first", "Only the first N, by name."):argname "N"
-      :convert(integer("--first", 1)))
+      :convert(convert.option("--first", convert.integer(1))))
 end
 
 --- Adds FLEET.
@@ -119,22 +76,23 @@ function options.add_fleet(parser)
   parser:group("How to connect",
     parser:option("-l --user -u", "User to log in as (ARCLUA_USER)."):argname "USER",
     many(parser:option("-i --identity", "Private key file (ARCLUA_IDENTITY)."):argname "FILE"),
-    parser:option("--port", "SSH port (default: the configured one)."):argname "N":convert(port),
+    parser:option("--port", "SSH port (default: the configured one)."):argname "N"
+      :convert(convert.option("--port", convert.integer(1, 65535))),
     parser:option("--connect-timeout", "Until logged in (60s; 180s after a change of ours).")
-      :argname "DURATION":convert(seconds "--connect-timeout"),
+      :argname "DURATION":convert(setting("--connect-timeout", "connect_timeout")),
     parser:option("--retries", "New connections before the command was sent (2)."):argname "N"
-      :convert(integer("--retries", 0)),
+      :convert(setting("--retries", "retries")),
     parser:flag("--enable", "Set machines up for SSH where that is missing."),
     parser:flag("--replace", "With --enable and --port: change the port for all users."),
     parser:flag("--try-disconnected", "Dial machines whose agent is not connected."),
     parser:flag("--skip-disconnected", "Leave such machines out."))
   parser:group("How to run",
     parser:option("-P --parallel -f --fanout --forks", "Machines at a time (64)."):argname "N"
-      :convert(integer("--parallel", 1)),
+      :convert(setting("--parallel", "parallel")),
     parser:option("--timeout", "For the command (none)."):argname "DURATION"
-      :convert(seconds "--timeout"),
+      :convert(setting("--timeout", "timeout")),
     parser:option("--deadline", "For the whole run (none)."):argname "DURATION"
-      :convert(seconds "--deadline"),
+      :convert(setting("--deadline", "deadline")),
     parser:flag("--sudo", "As root, by sudo -n (POSIX)."),
     many(parser:option("--env", "Set a variable for the command (POSIX)."):argname "NAME=VALUE"
       :convert(assignment)),
@@ -148,7 +106,7 @@ end
 function options.add_output(parser)
   parser:group("What to print",
     parser:option("-o --output", "live (at a terminal), grouped (in a pipe), json, jsonl or quiet.")
-      :argname "FORMAT":convert(one_of("--output", "live", "grouped", "json", "jsonl", "quiet")),
+      :argname "FORMAT":convert(setting("--output", "output")),
     parser:flag("-b --gather", "The same as -o grouped."),
     parser:flag("--raw", "Let control bytes through to the terminal."),
     parser:flag("-S --max-status", "Exit with the largest remote status (255: none came)."))

@@ -54,15 +54,17 @@ function cli_parse.parse(argv, what)
   local name = what.name or argv[0] or "SCRIPT"
   local before, after = options.split(argv)
   local parser = build(name, what)
-  local values, merged = options.parse(parser, before, defaults.login)
+  local values, merged = options.parse(parser, before, defaults.values)
   if values == "help" then
     return errors.fail { code = "config", op = "usage", exit_status = 0, message = merged }
   elseif not values then
     return usage_error(merged, name)
   end
-  local parsed = { command = after, values = values, login = globals.login_options(merged) }
-  parsed.login.log = defaults.login.log
-  local err
+  local ok, err = globals.apply(merged)
+  if not ok then
+    return nil, err
+  end
+  local parsed = { command = after, values = values, login = defaults.login }
   if what.select then
     parsed.selector, err = options.selector(values)
     if err then

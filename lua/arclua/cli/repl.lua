@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- arclua repl: interactive Lua by plain lines. Waits work: everything runs in a task.
+local command = require "arclua.cli.command"
 local core = require "arclua.core"
 local errors = require "arclua.errors"
+local globals = require "arclua.cli.globals"
 local output = require "arclua.output"
 
 local repl = { name = "repl", summary = "interactive Lua" }
@@ -96,13 +98,17 @@ local function statement(read, prompt)
   end
 end
 
-function repl.run(argv)
+function repl.run(argv, values)
   if argv[1] == "-h" or argv[1] == "--help" then
     output.standard(1):write(HELP)
     return 0
   elseif argv[1] then
     output.standard(2):line(("arclua repl: unexpected '%s'"):format(argv[1]))
     return 2
+  end
+  local ok, wrong = globals.apply(values)
+  if not ok then
+    return command.fail(wrong)
   end
   _G.arc = require "arclua"
   local read = reader(core.stdio(0))

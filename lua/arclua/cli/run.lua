@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- arclua run SCRIPT [ARG...], arclua -e CHUNK [ARG...]
 local core = require "arclua.core"
+local errors = require "arclua.errors"
+local globals = require "arclua.cli.globals"
 
 local run = { name = "run", summary = "run a Lua script (- reads it from standard input)" }
 
@@ -63,7 +65,12 @@ local function execute(chunk, name, args)
   return failed and status == 0 and 1 or status
 end
 
-local function load_text(text, name, args, display)
+local function load_text(text, name, args, display, values)
+  local ok, err = globals.apply(values)
+  if not ok then
+    io.stderr:write("arclua: ", errors.describe(err), "\n")
+    return 1
+  end
   local chunk, why = load(text:gsub("^#[^\n]*", ""), name, "t")
   if not chunk then
     io.stderr:write("arclua: ", why, "\n")
@@ -73,12 +80,12 @@ local function load_text(text, name, args, display)
 end
 
 --- arclua -e CHUNK
-function run.chunk(args)
+function run.chunk(args, values)
   if not args[1] then
     io.stderr:write("arclua: option '-e' needs CHUNK\n")
     return USAGE
   end
-  return load_text(args[1], "=-e", table.move(args, 2, #args, 1, {}), "-e")
+  return load_text(args[1], "=-e", table.move(args, 2, #args, 1, {}), "-e", values)
 end
 
 local function read_script(path)
@@ -95,7 +102,7 @@ local function read_script(path)
 end
 
 --- arclua run SCRIPT
-function run.run(args)
+function run.run(args, values)
   local path = args[1]
   if path == "-h" or path == "--help" then
     io.stdout:write(HELP)
@@ -111,7 +118,7 @@ function run.run(args)
     return 1
   end
   return load_text(text, path == "-" and "=stdin" or "@" .. path,
-    table.move(args, 2, #args, 1, {}), path)
+    table.move(args, 2, #args, 1, {}), path, values)
 end
 
 return run

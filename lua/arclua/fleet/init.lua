@@ -6,6 +6,7 @@ local real = require "arclua.core"
 local errors = require "arclua.errors"
 local record = require "arclua.fleet.record"
 local reports = require "arclua.report"
+local settings = require "arclua.settings"
 local scheduler = require "arclua.fleet.scheduler"
 local target = require "arclua.fleet.target"
 
@@ -39,15 +40,17 @@ local RULES = {
 }
 
 local DEFAULTS = { parallel = 64, retries = 2 }
+-- What the environment and the configuration may say.
+local SETTINGS = { "parallel", "timeout", "deadline", "retries" }
 
 for name, types in pairs(connect.RULES) do
   RULES[name] = types
 end
 
--- Checked options, defaults filled in, what belongs to a connection apart.
+-- Checked options, what belongs to a connection apart.
 local function complete(base, more)
   local opts = { connect = {} }
-  for _, source in ipairs { DEFAULTS, base, more } do
+  for _, source in ipairs { base, more } do
     for name, value in pairs(source) do
       if connect.RULES[name] then
         opts.connect[name] = value
@@ -56,7 +59,7 @@ local function complete(base, more)
       end
     end
   end
-  if opts.parallel < 1 then
+  if opts.parallel and opts.parallel < 1 then
     error("option 'parallel': a number from 1 expected, got " .. opts.parallel, 3)
   end
   return opts
@@ -115,6 +118,16 @@ local function resolve(list, opts)
   return targets
 end
 
+-- The options with what the settings and the defaults say of the others.
+local function fill(opts, targets)
+  local azure = targets[1] and targets[1].azure
+  local filled, err = settings.fill(opts, SETTINGS, azure and azure.config)
+  for name, value in pairs(filled and DEFAULTS or {}) do
+    filled[name] = filled[name] or value
+  end
+  return filled, err
+end
+
 -- Leaves disconnected machines out: the rest, and how many were left out.
 local function without_disconnected(targets)
   local kept = {}
@@ -142,6 +155,10 @@ function Fleet:exec(command, more)
   local core = opts.primitives or real
   local targets, err = resolve(self.list, opts)
   if not targets then
+    return nil, err
+  end
+  opts, err = fill(opts, targets)
+  if not opts then
     return nil, err
   end
   local left_out = 0

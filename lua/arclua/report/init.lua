@@ -140,7 +140,7 @@ local PRINT = { output = "string", color = "string", raw = "boolean", summary = 
 local printers = {}
 
 function printers.grouped(self, opts, out)
-  local how = { style = style.painter(style.wanted(opts.color, out.is_terminal)),
+  local how = { style = style.painter(style.wanted(out.is_terminal, opts.color)),
     clean = style.cleaner(out.is_terminal, opts.raw) }
   for _, group in ipairs(fold.groups(self.results)) do
     out:write(fold.text(group, how))

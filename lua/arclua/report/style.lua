@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Colour for a terminal, none elsewhere.
+local defaults = require "arclua.defaults"
 local escape = require "arclua.report.escape"
 local paths = require "arclua.paths"
 
@@ -8,11 +9,13 @@ local style = {}
 local CODES = { name = "\27[1m", bad = "\27[31m", good = "\27[32m", faint = "\27[2m" }
 local RESET = "\27[0m"
 
---- Whether to colour an output. choice: "auto" (default), "always", "never".
+--- Whether to colour an output. choice: "auto", "always", "never"; default: what the program was
+--- told, else "auto".
 ---@param choice string?
 ---@param terminal boolean
 ---@return boolean
-function style.wanted(choice, terminal)
+function style.wanted(terminal, choice)
+  choice = choice or defaults.color
   if choice == "always" or choice == "never" then
     return choice == "always"
   end

@@ -1,0 +1,70 @@
+-- SPDX-License-Identifier: MIT
+-- Texts of options, variables and the configuration file as values. A converter takes a text
+-- and gives the value, or nil and what was expected.
+local duration = require "arclua.duration"
+
+local convert = {}
+
+--- Any text.
+function convert.text(text)
+  return text
+end
+
+--- A whole number from least to most (default: any size).
+---@param least integer
+---@param most integer?
+function convert.integer(least, most)
+  local expected = most and ("a number from %d to %d"):format(least, most)
+    or ("a number from %d"):format(least)
+  return function(text)
+    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if not value or value < least or most and value > most then
+      return nil, expected
+    end
+    return value
+  end
+end
+
+--- A duration: seconds.
+function convert.seconds(text)
+  local value = duration.parse(text)
+  if not value then
+    return nil, duration.EXPECTED
+  end
+  return value
+end
+
+--- One of some words, whatever their case.
+function convert.one_of(...)
+  local allowed = { ... }
+  return function(text)
+    for _, word in ipairs(allowed) do
+      if text:lower() == word then
+        return word
+      end
+    end
+    return nil, table.concat(allowed, ", ")
+  end
+end
+
+--- Calls a converter: value | nil, "WHERE: EXPECTED expected, got 'TEXT'".
+---@param converter fun(text: string): any, string?
+---@param text string
+---@param where string
+function convert.read(converter, text, where)
+  local value, expected = converter(text)
+  if value == nil then
+    return nil, ("%s: %s expected, got '%s'"):format(where, expected, text)
+  end
+  return value
+end
+
+--- The same for argparse, which reports what a converter gives as its second result.
+---@param name string  the option's
+function convert.option(name, converter)
+  return function(text)
+    return convert.read(converter, text, ("option '%s'"):format(name))
+  end
+end
+
+return convert
