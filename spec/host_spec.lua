@@ -128,6 +128,17 @@ describe("Ctrl-C", function()
     os.remove(path)
   end)
 
+  it_ends("leaves in peace what lingers after the script", function()
+    local ended = interrupted([[
+      core.scale(10)
+      local near, far = core.pair()
+      KEPT = far -- whose end never answers the Close
+      core.relay.websocket(near, "client"):close()
+      ]] .. READY .. "return 3")
+    assert.equal("", ended.err)
+    assert.equal(true, ended.status == 3 or ended.status == 130)
+  end)
+
   it_ends("ends children and pipes of the script", function()
     local ended = interrupted([[
       local child <close> = core.process.spawn{args={"sleep", "1000"}, stdout="null"}

@@ -29,6 +29,7 @@ static struct host {
   uv_async_t wake;
   struct arc_ready cancel;
   lua_State *L;
+  bool running;                 /* the main task is at index 1 of L's stack */
   volatile sig_atomic_t signal; /* the first that asked us to stop */
   volatile int64_t pressed;     /* ms of the last SIGINT */
   struct termios terminal;
@@ -66,7 +67,7 @@ static void on_signal(int number) {
 
 static void cancel_main(void *arg) {
   (void)arg;
-  if (host.signal) {
+  if (host.signal && host.running) {
     arc_cancel_task(host.L, 1);
   }
 }
@@ -88,6 +89,14 @@ static void watch_signals(lua_State *L) {
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGHUP, &action, NULL);
   signal(SIGPIPE, SIG_IGN);
+}
+
+/* The state goes: from here on a signal ends the process as it would any. */
+static void unwatch_signals(void) {
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+  signal(SIGHUP, SIG_DFL);
+  uv_close((uv_handle_t *)&host.wake, NULL);
 }
 
 /* package.searchers entry: the files that the program carries. */
@@ -177,6 +186,7 @@ static int run(lua_State *L) {
   lua_remove(L, 1);
   start_main(L); // leaves the task at 1, where cancel_main finds it
   watch_signals(L);
+  host.running = true;
   if (!arc_run_task(L, 1)) {
     return luaL_error(L, "the script waits for something that cannot happen");
   }
@@ -231,13 +241,14 @@ int main(int argc, char **argv) {
   } else {
     status = status_of(L);
   }
+  host.running = false;
   lua_settop(L, 0);
   lua_pushcfunction(L, end);
   if (lua_pcall(L, 0, 0, 0)) {
     fprintf(stderr, "arclua: %s\n", lua_tostring(L, -1));
   }
   if (host.state) {
-    uv_close((uv_handle_t *)&host.wake, NULL);
+    unwatch_signals();
   }
   lua_close(L);
   return status;
