@@ -80,8 +80,9 @@ static int l_broadcast(lua_State *L) {
 
 static int cond_gc(lua_State *L) {
   struct cond *cond = check_cond(L);
-  while (cond->first) { // its waiters are collected with it
-    leave(&cond->first->op);
+  while (cond->first) {
+    arc_op_cancel(&cond->first->op,
+                  arc_err_new(ARC_E_CLOSED, "the condition was closed"));
   }
   return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* arc.timeout and arc.shield: scopes that decide whether a wait may go on. */
+/* sleep; arc.timeout and arc.shield: scopes that decide whether a wait may go
+ * on. */
 #include <string.h>
 
 #include "lua/lcore.h"
@@ -83,9 +84,30 @@ static int run_scoped(lua_State *L, bool shield) {
 static int l_timeout(lua_State *L) { return run_scoped(L, false); }
 static int l_shield(lua_State *L) { return run_scoped(L, true); }
 
+/* ---- sleep --------------------------------------------------------------- */
+
+static int slept(lua_State *L, struct arc_op *op) {
+  if (op->err) {
+    return arc_pushfail(L, op->err);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_sleep(lua_State *L) {
+  struct arc_loop *loop = arc_getloop(L);
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0, 1, "seconds must not be negative");
+  int64_t due =
+      arc_loop_now(loop) + (int64_t)(seconds < 1e9 ? seconds * 1000 : 1e12);
+  return arc_await(L, arc_op_sleep(loop, due), slept);
+}
+
 void arc_open_scope(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"timeout", l_timeout}, {"shield", l_shield}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sleep", l_sleep},
+                                       {"timeout", l_timeout},
+                                       {"shield", l_shield},
+                                       {NULL, NULL}};
   arc_newtype(L, ARC_SCOPE, NULL, scope_gc);
   luaL_setfuncs(L, functions, 0);
 }

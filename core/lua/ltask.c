@@ -11,7 +11,7 @@
 #define TASK "arclua.task"
 #define OP "arclua.op"
 
-enum { REFUSALS_MAX = 1000 };
+enum { REFUSALS_MAX = 1000, SHUTDOWN_ROUNDS = 10 };
 
 /* Someone who waits for the end of a task. */
 struct join_op {
@@ -63,21 +63,28 @@ static void keep_error(struct arc_task *task) {
   lua_resetthread(co); // runs what is to be closed
 }
 
+/* (handler, task): tells the handler the task's error as text. */
+static int tell_error(lua_State *L) {
+  lua_getiuservalue(L, 2, 2);
+  luaL_tolstring(L, -1, NULL); // may be user code, which may fail
+  lua_replace(L, 2);
+  lua_settop(L, 2);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
 static void report(struct arc_task *task) {
   lua_State *L = task->state->L;
+  lua_pushcfunction(L, tell_error);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &task->state->on_error);
   push_anchors(L, task->state);
   lua_rawgetp(L, -1, task);
-  lua_getiuservalue(L, -1, 2);
-  luaL_tolstring(L, -1, NULL);
-  if (lua_isfunction(L, -5)) {
-    lua_pushvalue(L, -5);
-    lua_pushvalue(L, -2);
-    if (lua_pcall(L, 1, 0, 0)) {
-      lua_pop(L, 1);
-    }
+  lua_remove(L, -2); // tell_error, handler, task
+  if (!lua_isfunction(L, -2)) {
+    lua_pop(L, 3);
+  } else if (lua_pcall(L, 2, 0, 0)) {
+    lua_pop(L, 1);
   }
-  lua_pop(L, 5);
 }
 
 static void ended(struct arc_task *task, int status, int nres) {
@@ -141,10 +148,19 @@ static void arc_resume(void *arg) {
 
 /* ---- waiting ------------------------------------------------------------ */
 
+/* The task that waits for op, or NULL. */
+static struct arc_task *waiter_of(const struct arc_op *op) {
+  return op->notify == wake ? op->notify_arg : NULL;
+}
+
+/* At the end of the state also the op of a task that waits. */
 static int op_gc(lua_State *L) {
   void **box = luaL_checkudata(L, 1, OP);
   struct arc_op *op = *box;
   *box = NULL;
+  if (op && waiter_of(op)) {
+    waiter_of(op)->op = NULL;
+  }
   arc_op_free(op);
   return 0;
 }
@@ -168,7 +184,7 @@ static void park(lua_State *L, struct arc_op *op) {
 /* Someone else has resumed the coroutine that waits: the wait is over, and
  * the task that it belongs to finds out when it runs next. */
 static void disturbed(struct arc_op *op) {
-  struct arc_task *task = op->notify == wake ? op->notify_arg : NULL;
+  struct arc_task *task = waiter_of(op);
   if (task) {
     task->op = NULL;
     arc_ready_post(op->loop, &task->ready);
@@ -366,7 +382,7 @@ static int l_task_status(lua_State *L) {
 static int task_gc(lua_State *L) {
   struct arc_task *task = check_task(L, 1);
   struct arc_loop *loop = task->state ? task->state->loop : NULL;
-  if (loop && task->status == TASK_RUNNING) {
+  if (loop) {
     arc_ready_cancel(loop, &task->ready);
   }
   for (struct arc_scope *s = task->scope; loop && s; s = s->outer) {
@@ -379,6 +395,7 @@ static int task_gc(lua_State *L) {
   }
   free(task->levels);
   task->levels = NULL;
+  task->depth = task->cap = 0;
   return 0;
 }
 
@@ -403,23 +420,6 @@ static int l_current(lua_State *L) {
   return 1;
 }
 
-static int slept(lua_State *L, struct arc_op *op) {
-  if (op->err) {
-    return arc_pushfail(L, op->err);
-  }
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static int l_sleep(lua_State *L) {
-  struct arc_loop *loop = arc_getloop(L);
-  lua_Number seconds = luaL_checknumber(L, 1);
-  luaL_argcheck(L, seconds >= 0, 1, "seconds must not be negative");
-  int64_t due =
-      arc_loop_now(loop) + (int64_t)(seconds < 1e9 ? seconds * 1000 : 1e12);
-  return arc_await(L, arc_op_sleep(loop, due), slept);
-}
-
 static int l_on_error(lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 1);
@@ -427,33 +427,47 @@ static int l_on_error(lua_State *L) {
   return 0;
 }
 
+static void kill_task(struct arc_task *task) {
+  struct arc_state *state = task->state;
+  struct arc_op *op = task->op;
+  arc_ready_cancel(state->loop, &task->ready);
+  task->op = NULL;
+  if (op) {
+    op->notify = NULL;
+    arc_op_cancel(op, arc_err_new(ARC_E_CANCELLED, "shutdown"));
+  }
+  task->status = TASK_FAILED;
+  task->cancelled = true;
+  state->tasks--;
+  lua_resetthread(task->co);
+  finish_joins(task);
+  unanchor(state->L, task);
+}
+
 /* Kills the tasks that are left: their coroutines are closed, which runs what
- * is to be closed in them. */
+ * is to be closed in them. That may spawn and end others: each round looks
+ * at a copy. */
 static int l_shutdown(lua_State *L) {
   struct arc_state *state = arc_state_of(L);
   if (state->current) {
     return luaL_error(L, "shutdown inside a task");
   }
-  push_anchors(L, state);
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    struct arc_task *task = check_task(L, -1);
-    arc_ready_cancel(state->loop, &task->ready);
-    struct arc_op *op = task->op;
-    task->op = NULL;
-    if (op) {
-      op->notify = NULL;
-      arc_op_cancel(op, arc_err_new(ARC_E_CANCELLED, "shutdown"));
+  for (int round = 0; round < SHUTDOWN_ROUNDS && state->tasks; round++) {
+    lua_Integer n = 0;
+    lua_settop(L, 0);
+    lua_newtable(L);
+    push_anchors(L, state);
+    for (lua_pushnil(L); lua_next(L, 2);) {
+      lua_rawseti(L, 1, ++n);
     }
-    task->status = TASK_FAILED;
-    task->cancelled = true;
-    state->tasks--;
-    lua_resetthread(task->co);
-    finish_joins(task);
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    lua_pushnil(L);
-    lua_rawset(L, -4);
+    for (; n; n--) {
+      lua_rawgeti(L, 1, n);
+      struct arc_task *task = check_task(L, -1);
+      if (task->status == TASK_RUNNING) {
+        kill_task(task);
+      }
+      lua_pop(L, 1);
+    }
   }
   return 0;
 }
@@ -463,10 +477,11 @@ void arc_open_task(lua_State *L) {
                                      {"cancel", l_task_cancel},
                                      {"status", l_task_status},
                                      {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"spawn", l_spawn},         {"sleep", l_sleep},
-      {"current", l_current},     {"on_error", l_on_error},
-      {"kill_tasks", l_shutdown}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"spawn", l_spawn},
+                                       {"current", l_current},
+                                       {"on_error", l_on_error},
+                                       {"kill_tasks", l_shutdown},
+                                       {NULL, NULL}};
   luaL_newmetatable(L, TASK);
   lua_pushcfunction(L, task_gc);
   lua_setfield(L, -2, "__gc");

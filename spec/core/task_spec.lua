@@ -46,6 +46,16 @@ describe("task", function()
     assert.matches("stack traceback", seen, 1, true)
   end)
 
+  both("reports an error whose text cannot be made, and goes on", function()
+    local seen
+    core.on_error(function(text) seen = text end)
+    core.spawn(error, setmetatable({}, { __tostring = function() error "no text" end }))
+    assert(core.sleep(0.01))
+    core.on_error(nil)
+    assert.is_nil(seen)
+    assert(core.sleep(0.01))
+  end)
+
   both("runs many at once", function()
     local sum, tasks = 0, {}
     for i = 1, 2000 do
@@ -319,6 +329,66 @@ describe("cond", function()
       task:await()
     end
     assert.equal(3, woken)
+  end)
+end)
+
+describe("cond", function()
+  both("tells its waiters that it was closed", function()
+    local cond = core.cond()
+    local task = core.spawn(function() return cond:wait() end)
+    core.sleep(0.01)
+    cond:close()
+    local ok, err = task:await()
+    assert.is_nil(ok)
+    assert.equal("closed", err.code)
+  end)
+end)
+
+-- Each runs in a program of its own, which must end by itself and in order.
+describe("the end of a state", function()
+  local function run(text)
+    local process = assert(core.process.spawn {
+      args = { "lua5.4", "-e", 'local core = require "arclua.core"\n' .. text },
+      stderr = "inherit" })
+    local out = process:stdout()
+    local said = core.timeout(harness.LIMIT, function() return out:read() end)
+    local ended = assert(process:wait())
+    out:close()
+    process:close()
+    return said, ended
+  end
+
+  it("is no place for a task's wait that has gone", function()
+    local said, ended = run [[
+      local task
+      setmetatable({}, { __gc = function() task:cancel() io.write(task:status()) end })
+      task = core.spawn(core.sleep, 60)
+      core.sleep(0.01)
+    ]]
+    assert.equal("running", said)
+    assert.equal(0, ended.status)
+    assert.equal("", harness.leftovers())
+  end)
+
+  it("kills what the killed have spawned", function()
+    local said, ended = run [[
+      for _ = 1, 40 do
+        core.spawn(function()
+          local guard <close> = setmetatable({}, { __close = function()
+            for _ = 1, 40 do
+              core.spawn(core.sleep, 60)
+            end
+          end })
+          core.sleep(60)
+        end)
+      end
+      core.sleep(0.01)
+      core.shutdown()
+      io.write(core.stats().tasks, " ", core.stats().ops)
+    ]]
+    assert.equal("0 0", said)
+    assert.equal(0, ended.status)
+    assert.equal("", harness.leftovers())
   end)
 end)
 
