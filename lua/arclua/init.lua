@@ -5,7 +5,7 @@ local core = require "arclua.core"
 
 local arc = {
   spawn = core.spawn, sleep = core.sleep, timeout = core.timeout, shield = core.shield,
-  now = core.now, time = core.time, shutdown = core.shutdown,
+  now = core.now, time = core.time, shutdown = core.shutdown, version = core.version,
 }
 
 --- Parts that are modules of their own.
