@@ -51,8 +51,8 @@ uint8_t *arc_buf_reserve(struct arc_buf *buf, size_t n) {
   if (n > SIZE_MAX / 2 - len) {
     return NULL;
   }
-  if (buf->cap - buf->end < n) {
-    if (buf->start >= len && buf->cap - len >= n) {
+  if (!buf->data || buf->cap - buf->end < n) {
+    if (buf->data && buf->start >= len && buf->cap - len >= n) {
       memmove(buf->data, buf->data + buf->start, len); // halves do not overlap
       buf->start = 0;
       buf->end = len;

@@ -38,6 +38,15 @@ describe("token request", function()
     assert.truthy(body:find("client_secret=a%2Bb%20~%2F%3D%C3%A9", 1, true))
   end)
 
+  it("posts a form whose first field has no name", function()
+    local results, _, body = peer.serve(peer.answer("200 OK", JSON,
+      '{"access_token":"t","expires_in":9}'), function(url)
+      return core.token.request { url = url, form = { [""] = "x" } }
+    end)
+    assert.equal("=x", body)
+    assert.truthy(results[1])
+  end)
+
   local expiries = {
     ['"expires_on":1767322445'] = 1767322445, ['"expires_on":"1767322445"'] = 1767322445,
     ['"expires_on":"2026-01-02T02:54:05Z"'] = 1767322445,
