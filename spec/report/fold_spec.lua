@@ -54,6 +54,24 @@ exit 1
     })
   end)
 
+  it("keeps equal answers of different status apart", function()
+    local groups = fold.groups { result("a", { stdout = "x", state = "failed", status = 1 }),
+      result("b", { stdout = "x", state = "failed", status = 2 }), result("c", { stdout = "x" }),
+      result("d", { stdout = "x", state = "failed", signal = "TERM" }),
+      result("e", { stdout = "x", state = "cancelled" }),
+      result("f", { stdout = "x", state = "cancelled", ended = "unconfirmed" }) }
+    assert.equal(6, #groups)
+  end)
+
+  it("says in a line how machines without output ended", function()
+    local err = errors.new { reason = "fleet.stopped", message = "not tried" }
+    local group = fold.groups { result("web-01", { state = "cancelled", err = err }),
+      result("web-02", { state = "cancelled", err = err }) }[1]
+    assert.is_false(fold.has_output(group))
+    assert.equal("web-[01-02] (2): cancelled: not tried\n  " .. err.remedy .. "\n",
+      fold.line(group, PLAIN.style))
+  end)
+
   it("says what was left out, and what to do", function()
     local text = print_all { result("a", { truncated = 7, stdout = "x\n", state = "timeout",
       ended = "unconfirmed", err = errors.new { reason = "fleet.deadline", message = "late" } }) }

@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
+local record = require "arclua.fleet.record"
 local reports = require "arclua.report"
 
 local function report(states, why)
   local results = {}
   for i, state in ipairs(states) do
     results[i] = { name = "m" .. i, state = state, status = tonumber(states[state]),
-      stdout = "", stderr = "", truncated = 0, ended = "confirmed" }
+      stdout = "", stderr = "", truncated = 0, attempts = 1, ended = "confirmed" }
     if state == "ok" then
       results[i].status = 0
     end
@@ -45,6 +46,16 @@ describe("report", function()
     local states = { "ok", "failed", "unreachable", failed = 1 }
     assert.equal("1 ok, 2 failed (m2: exit 1, m3: unreachable) in 2.1 s", report(states):summary())
     assert.equal("2 ok in 2.1 s", report({ "ok", "ok" }):summary())
+  end)
+
+  it("tells what was done from what was not", function()
+    local it_ = report({ "ok", "failed", "cancelled", "cancelled", "cancelled", failed = 2 },
+      "stopped")
+    for i = 4, 5 do
+      it_.results[i] = record.untried({ name = "m" .. i }, "stopped")
+    end
+    assert.equal("1 ok, 1 failed (m2: exit 2), 1 cancelled, 2 not tried in 2.1 s; interrupted",
+      it_:summary())
   end)
 
   it("names five and counts the rest", function()

@@ -35,10 +35,12 @@ end
 local modes = {}
 
 function modes.live(values)
-  local out, err = output.standard(1), output.standard(2)
-  local lines = live.new { out = out, err = err,
-    style = style.painter(style.wanted(out.is_terminal)),
-    clean = style.cleaner(out.is_terminal, values.raw) }
+  local function target(fd)
+    local to = output.standard(fd)
+    return { to = to, style = style.painter(style.wanted(to.is_terminal)),
+      clean = style.cleaner(to.is_terminal, values.raw) }
+  end
+  local lines = live.new { stdout = target(1), stderr = target(2) }
   return {
     on_output = function(machine, stream, chunk)
       lines:chunk(machine, stream, chunk)
@@ -47,7 +49,8 @@ function modes.live(values)
       lines:result(result)
     end,
   }, function(report)
-    err:line(report:summary())
+    lines:finish()
+    output.standard(2):line(report:summary())
   end
 end
 

@@ -79,6 +79,14 @@ function record.untried(machine, why)
     message = "the run was stopped before this machine was tried" }, nil, "cancelled")
 end
 
+--- Whether the run never came to the machine.
+---@param result arclua.Result
+---@return boolean
+function record.is_untried(result)
+  local reason = result.err and result.err.reason
+  return result.attempts == 0 and (reason == "fleet.stopped" or reason == "fleet.deadline")
+end
+
 local function error_of(err)
   if not err then
     return nil

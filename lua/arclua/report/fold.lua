@@ -51,17 +51,37 @@ local function with_newline(text)
   return (text == "" or text:sub(-1) == "\n") and text or text .. "\n"
 end
 
+--- Whether the group's machines gave any output.
+---@param group arclua.FoldedGroup
+---@return boolean
+function fold.has_output(group)
+  local result = group.result
+  return result.stdout ~= "" or result.stderr ~= "" or result.truncated > 0
+end
+
+local function title(group)
+  local names = escape.text(nodeset.fold(group.names))
+  return #group.names > 1 and ("%s (%d)"):format(names, #group.names) or names
+end
+
+--- The end of a group that did not succeed in one line, and what to do about it in another:
+--- "web-[01-24] (24): unreachable: ...".
+---@param group arclua.FoldedGroup
+---@param style fun(name: string, text: string): string
+---@return string
+function fold.line(group, style)
+  local remedy = words.remedy(group.result)
+  return ("%s %s%s\n"):format(style("name", title(group) .. ":"),
+    style("bad", words.outcome(group.result)), remedy and "\n  " .. remedy or "")
+end
+
 --- The text of one group. style(name, text) colours; clean(text) makes output harmless.
 ---@param group arclua.FoldedGroup
 ---@param how { style: fun(name: string, text: string): string, clean: fun(text: string): string }
 ---@return string
 function fold.text(group, how)
   local result, out = group.result, {}
-  local header = nodeset.fold(group.names)
-  if #group.names > 1 then
-    header = ("%s (%d)"):format(header, #group.names)
-  end
-  out[1] = ("%s\n%s\n%s\n"):format(RULE, how.style("name", escape.text(header)), RULE)
+  out[1] = ("%s\n%s\n%s\n"):format(RULE, how.style("name", title(group)), RULE)
   out[2] = with_newline(how.clean(result.stdout))
   if result.stderr ~= "" then
     out[#out + 1] = how.style("faint", "stderr:") .. "\n" .. with_newline(how.clean(result.stderr))

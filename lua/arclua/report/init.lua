@@ -92,37 +92,47 @@ function Report:exit_status(opts)
 end
 
 -- "web-03: exit 1, web-04: unreachable"
-local function who(self)
-  local list, more = {}, 0
-  for result in self:failed() do
-    if #list < NAMED then
-      list[#list + 1] = escape.text(result.name) .. ": " .. words.brief(result)
-    else
-      more = more + 1
+local function who(failed)
+  local list = {}
+  for i, result in ipairs(failed) do
+    if i > NAMED then
+      list[i] = ("and %d more"):format(#failed - NAMED)
+      break
     end
-  end
-  if more > 0 then
-    list[#list + 1] = ("and %d more"):format(more)
+    list[i] = escape.text(result.name) .. ": " .. words.brief(result)
   end
   return table.concat(list, ", ")
 end
 
---- One line: "18 ok, 2 failed (web-03: exit 1, ...) in 2.1 s".
+-- How many are ok, were ended by a cancel and were never tried; and those that failed.
+local function count(results)
+  local n, failed = { ok = 0, cancelled = 0, untried = 0 }, {}
+  for _, result in ipairs(results) do
+    local kind = record.is_untried(result) and "untried" or result.state
+    if n[kind] then
+      n[kind] = n[kind] + 1
+    else
+      failed[#failed + 1] = result
+    end
+  end
+  return n, failed
+end
+
+--- One line: "18 ok, 2 failed (web-03: exit 1, ...), 7 not tried in 2.1 s; interrupted".
 ---@return string
 function Report:summary()
-  local good = 0
-  for _, result in ipairs(self.results) do
-    good = good + (result.state == "ok" and 1 or 0)
+  local n, failed = count(self.results)
+  local parts = { ("%d ok"):format(n.ok) }
+  if #failed > 0 then
+    parts[2] = ("%d failed (%s)"):format(#failed, who(failed))
   end
-  local bad = #self.results - good
-  local text = ("%d ok"):format(good)
-  if bad > 0 then
-    text = ("%s, %d failed (%s)"):format(text, bad, who(self))
+  for _, more in ipairs { { n.cancelled, "%d cancelled" }, { n.untried, "%d not tried" },
+    { self.left_out, "%d disconnected left out" } } do
+    if more[1] > 0 then
+      parts[#parts + 1] = more[2]:format(more[1])
+    end
   end
-  if self.left_out > 0 then
-    text = ("%s, %d disconnected left out"):format(text, self.left_out)
-  end
-  text = text .. " in " .. duration.format(self.seconds)
+  local text = table.concat(parts, ", ") .. " in " .. duration.format(self.seconds)
   if self.why then
     text = text .. (self.why == "deadline" and "; the deadline passed" or "; interrupted")
   end
@@ -140,10 +150,20 @@ local PRINT = { output = "string", color = "string", raw = "boolean", summary = 
 local printers = {}
 
 function printers.grouped(self, opts, out)
+  local err = output.standard(2)
   local how = { style = style.painter(style.wanted(out.is_terminal, opts.color)),
     clean = style.cleaner(out.is_terminal, opts.raw) }
+  local paint = style.painter(style.wanted(err.is_terminal, opts.color))
+  local silent = {}
   for _, group in ipairs(fold.groups(self.results)) do
-    out:write(fold.text(group, how))
+    if fold.has_output(group) then
+      out:write(fold.text(group, how))
+    elseif group.result.state ~= "ok" then
+      silent[#silent + 1] = group
+    end
+  end
+  for _, group in ipairs(silent) do
+    err:write(fold.line(group, paint))
   end
 end
 

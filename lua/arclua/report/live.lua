@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Lines as they come, each behind its machine's name. Holds at most one line a stream.
-local words = require "arclua.report.words"
+local escape = require "arclua.report.escape"
+local fold = require "arclua.report.fold"
 
 local Live = {}
 Live.__index = Live
@@ -10,23 +11,20 @@ local live = {}
 -- A line longer than this is printed in pieces.
 local LONGEST = 65536
 
----@class arclua.LiveSpec
----@field out arclua.Output
----@field err arclua.Output
+---@class arclua.LiveTarget
+---@field to arclua.Output
 ---@field style fun(name: string, text: string): string
 ---@field clean fun(text: string): string
 
----@param spec arclua.LiveSpec
+---@param spec { stdout: arclua.LiveTarget, stderr: arclua.LiveTarget }
 function live.new(spec)
-  return setmetatable({ spec = spec, rest = {} }, Live)
+  return setmetatable({ spec = spec, rest = {}, stopped = {} }, Live)
 end
 
 local function print_lines(self, machine, stream, text)
-  local spec = self.spec
-  local prefix = spec.style("name", machine.name .. ":") .. " "
-  local lines = spec.clean(text):gsub("[^\n]*\n", prefix:gsub("%%", "%%%%") .. "%0")
-  local to = stream == "stderr" and spec.err or spec.out
-  to:write(lines)
+  local target = self.spec[stream]
+  local prefix = target.style("name", escape.text(machine.name) .. ":") .. " "
+  target.to:write((target.clean(text):gsub("[^\n]*\n", prefix:gsub("%%", "%%%%") .. "%0")))
 end
 
 local function key(machine, stream)
@@ -67,6 +65,18 @@ function Live:chunk(machine, stream, chunk)
   end
 end
 
+-- Whether the end of the run ended the machine's, and not something of its own.
+local function of_the_run(result)
+  local reason = result.err and result.err.reason
+  return result.state == "cancelled" or reason == "fleet.deadline"
+end
+
+local function print_ends(self, results)
+  for _, group in ipairs(fold.groups(results)) do
+    self.spec.stderr.to:write(fold.line(group, self.spec.stderr.style))
+  end
+end
+
 --- A machine is done: its unfinished lines, and how it ended when not well.
 ---@param result arclua.Result
 function Live:result(result)
@@ -76,12 +86,19 @@ function Live:result(result)
       print_lines(self, result.machine, stream, rest .. "\n")
     end
   end
-  if result.state ~= "ok" then
-    local style = self.spec.style
-    local remedy = words.remedy(result)
-    self.spec.err:write(("%s %s%s\n"):format(style("name", result.name .. ":"),
-      style("bad", words.outcome(result)), remedy and "\n  " .. remedy or ""))
+  if of_the_run(result) then
+    -- Not its output, which has been printed.
+    self.stopped[#self.stopped + 1] = { name = result.name, state = result.state,
+      err = result.err, ended = result.ended, stdout = "", stderr = "", truncated = 0 }
+  elseif result.state ~= "ok" then
+    print_ends(self, { result })
   end
+end
+
+--- The run is over: the machines that were stopped with it, in one line for each way it met them.
+function Live:finish()
+  print_ends(self, self.stopped)
+  self.stopped = {}
 end
 
 return live

@@ -4,6 +4,11 @@ local escape = require "arclua.report.escape"
 
 local words = {}
 
+-- What became of the command of a machine that was cancelled while at work.
+local CANCELLED = { confirmed = ": the command was ended",
+  unconfirmed = ": whether the command has ended is unconfirmed",
+  ["not-started"] = ": before the command was sent" }
+
 --- Why a machine failed, in a few words: "exit 1", "killed by TERM", "unreachable: ...".
 ---@param result arclua.Result
 ---@return string
@@ -14,7 +19,9 @@ function words.outcome(result)
     return "killed by " .. escape.text(result.signal)
   end
   local text = result.state
-  if result.err then
+  if result.state == "cancelled" and not (result.err and result.err.reason) then
+    return text .. CANCELLED[result.ended]
+  elseif result.err then
     text = text .. ": " .. escape.text(result.err.message or result.err.code, true)
   end
   if result.ended == "unconfirmed" then
