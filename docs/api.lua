@@ -52,10 +52,17 @@ local function lines_of(path)
   return list
 end
 
--- Adds one --- line to a block; a line indented by three goes on with the last tag.
-local function take(block, text)
+-- Adds one --- line to a block; a line indented by three goes on with the last tag. A class ends
+-- where anything but its fields comes: `done` gets its block, and the rest is a block of its own.
+-- Returns the block to go on with.
+local function take(block, text, done)
   local tag, rest = text:match "^@(%a+)%s*(.*)$"
   local more = text:match "^%s%s%s+(.*)$"
+  if block.class and tag ~= "field" and not more then
+    done(block)
+    block = {}
+  end
+  block.class = block.class or tag == "class"
   if tag then
     block[#block + 1] = { tag = tag, text = rest }
   elseif more and #block > 0 and block[#block].tag ~= "text" then
@@ -63,6 +70,7 @@ local function take(block, text)
   else
     block[#block + 1] = { tag = "text", text = text:gsub("^%s+", "") }
   end
+  return block
 end
 
 -- What a line declares: prefix, separator and name of a function, or nil.
@@ -79,21 +87,27 @@ local function trailing(line)
   return line:match "%send%s+%-%-%s*(.*)$"
 end
 
--- The parts of a file: { block =, line =, fn =, args = }, in order.
+-- The parts of a file: { block =, fn =, args = }, in order.
 local function parts_of(path)
   local parts, block = {}, {}
+  local function done(class)
+    parts[#parts + 1] = { block = class }
+  end
   for _, line in ipairs(lines_of(path)) do
     local text = line:match "^%-%-%-([^-].*)$"
     if text or line == "---" then
-      take(block, text or "")
+      block = take(block, text or "", done)
     else
       local fn, args = declared(line)
       local late = fn and trailing(line)
       if late then
-        take(block, late)
+        block = take(block, late, done)
+      elseif fn and block.class then
+        done(block)
+        block = {}
       end
       if fn or #block > 0 then
-        parts[#parts + 1] = { block = block, line = line, fn = fn, args = args }
+        parts[#parts + 1] = { block = block, fn = fn, args = args }
       end
       block = {}
     end
@@ -111,9 +125,16 @@ local function tags(block, name)
   return list
 end
 
+-- text for Markdown: a < outside code is no tag.
+local function safe(text)
+  return (text:gsub("`[^`]*`", function(code)
+    return (code:gsub("<", "\0"))
+  end):gsub("<", "\\<"):gsub("%z", "<"))
+end
+
 -- The text of a block; what it says of errors and raising begins a line.
 local function prose(block)
-  local text = table.concat(tags(block, "text"), " ")
+  local text = safe(table.concat(tags(block, "text"), " "))
   for _, word in ipairs { "Errors", "Raises" } do
     text = text:gsub("%s+(" .. word .. ": )", "\n\n%1")
   end
@@ -148,13 +169,16 @@ end
 -- "name type  text" as a line of a list; two blanks end the type.
 local function item(text)
   local name, kind, what = text:match "^(%S+)%s+(.-)%s%s+(.*)$"
+  if not name then -- a type without blanks needs only one after it
+    name, kind, what = text:match "^(%S+)%s+([^%s<({]+)%s+(.*)$"
+  end
   if not name then
     name, kind = text:match "^(%S+)%s+(.*)$"
   end
   if not name then
     name, kind = text, "any"
   end
-  local line = ("`%s` `%s`%s"):format(name, kind, what and ": " .. what or "")
+  local line = ("`%s` `%s`%s"):format(name, kind, what and ": " .. safe(what) or "")
   return wrap(line, "* ", "  ")
 end
 
@@ -183,7 +207,7 @@ local function function_text(name, part)
   for _, returned in ipairs(tags(part.block, "return")) do
     local kind, what = returned:match "^(.-)%s%s+(.*)$"
     list[#list + 1] = wrap(("Returns `%s`%s"):format(kind or returned,
-      what and ": " .. what or ""), "* ", "  ")
+      what and ": " .. safe(what) or ""), "* ", "  ")
   end
   if #list > 0 then
     out[#out + 1] = table.concat(list, "\n")
@@ -192,12 +216,13 @@ local function function_text(name, part)
 end
 
 local function class_text(head, block)
-  local name, base, what = head:match "^([%w.]+)(:?%s*[%w.]*)%s*(.*)$"
+  local name, what = head:match "^([%w.]+)%s*(.*)$"
+  local base = what:match "^:%s*([%w.]+)"
+  what = what:gsub("^:%s*[%w.]+%s*", "")
   local out = { "#### `" .. name .. "`" }
-  base = base:match "^:%s*([%w.]+)"
   local text = prose(block)
   if what ~= "" then
-    text = text .. " " .. what
+    text = text .. " " .. safe(what)
   end
   if base then
     text = text .. ("\n\nAll that `%s` has, and:"):format(base)

@@ -87,7 +87,8 @@ end
 
 describe("the documentation", function()
   it("has the reference that its generator prints", function()
-    assert.equal(api.page(), read "docs/api.md")
+    assert.is_true(api.page() == read "docs/api.md",
+      "docs/api.md is old: lua5.4 docs/api.lua > docs/api.md")
   end)
 
   it("says of every public function what it does and gives", function()
@@ -136,7 +137,7 @@ describe("the documentation", function()
     assert.equal("", table.concat(bad, "\n"))
   end)
 
-  it("has a page for every reason's remedy", function()
+  it("explains every reason", function()
     local text, bad = read "docs/guide.md", {}
     for name in pairs(core.reasons) do
       if not text:find("`" .. name .. "`", 1, true) then

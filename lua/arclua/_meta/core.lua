@@ -132,8 +132,8 @@ function Process:wait() end
 function Process:kill(signal) end
 function Process:pid() end       -- integer
 function Process:stdin() end     -- its stdin as a stream; handed out once
-function Process:stdout() end    -- likewise
-function Process:stderr() end    -- likewise
+function Process:stdout() end    -- its stdout, likewise
+function Process:stderr() end    -- its stderr, likewise
 function Process:stream() end    -- both ways, with `socket`; likewise
 --- Kills (when running) and reaps. Also __close, __gc.
 function Process:close() end
@@ -226,7 +226,7 @@ function RelayInfo:expires_on() end   -- seconds since 1970, or nil
 function core.relayinfo(text) end
 ---------------------------------------------------------------- relay (lrelay.c, on core/relay)
 core.relay = {}
---- One attempt: TCP, TLS, upgrade (relay.md §1.4). A fresh id each call.
+--- One attempt: TCP, TLS, upgrade. A fresh id each call.
 ---@param info arclua.RelayInfo
 ---@param opts { port: integer, ca: string?, connect_timeout: number?, answer_timeout: number? }  defaults 15, 35
 ---@return arclua.Stream|nil, arclua.Error?
