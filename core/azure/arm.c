@@ -91,7 +91,7 @@ static bool gives(const struct arc_arm_request *request, const char *name) {
   return false;
 }
 
-/* The headers of arm.md §6.1, unless the caller has its own, and the
+/* The headers that ARM wants, unless the caller has its own, and the
  * caller's. */
 static struct arc_http_header *
 join_headers(const struct arc_arm_request *request, const char *id, size_t *n) {

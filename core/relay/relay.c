@@ -85,7 +85,7 @@ static bool append_header(struct arc_buf *out, const char *name,
                     arc_buf_text(out, "\r\n"));
 }
 
-/* relay.md names every header; no extension, no subprotocol is offered. */
+/* Every header that the relay knows; no extension or subprotocol is offered. */
 static bool write_request(struct relay_op *relay) {
   const struct arc_relayinfo *info = relay->info;
   struct arc_buf *out = &relay->out;
