@@ -34,7 +34,7 @@ static bool grow(struct arc_buf *buf, size_t need) {
     return false;
   }
   size_t len = arc_buf_len(buf);
-  if (len) {
+  if (buf->data) {
     memcpy(data, buf->data + buf->start, len);
   }
   wipe(buf);
