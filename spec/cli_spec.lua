@@ -195,20 +195,51 @@ describe("arclua", function()
       assert.equal(3000000, #value.stdout + value.truncated)
     end)
 
-    it_runs("goes on when standard output is closed", function()
-      local path = os.tmpname()
-      local env = { PROGRAM = program.path, OUT = path, LD_PRELOAD = false }
+    -- Runs a shell line in which $PROGRAM is the program: what it prints.
+    local function shell(line)
+      local env = { PROGRAM = program.path, LD_PRELOAD = false, ARCLUA_CONFIG = "none" }
       for name, value in pairs(e.env) do
         env[name] = value
       end
-      local line = [[("$PROGRAM" exec 'web-*' -o live -- 'seq 1 9999'; echo $? > "$OUT") | head -1]]
       local process <close> = assert(core.process.spawn { env = env, stderr = "null",
         args = { "sh", "-c", line } })
-      local first = process:stdout():read()
-      assert.matches("^web%-0%d: 1\n$", first)
+      local stream, text = process:stdout(), ""
+      for chunk in function() return stream:read() end do
+        text = text .. chunk
+      end
       process:wait()
-      assert.equal("0\n", (core.sys.read_file(path)))
+      return text
+    end
+
+    it_runs("goes on when the reader of its output has gone", function()
+      local path = os.tmpname()
+      local out = shell(([[("$PROGRAM" exec 'web-*' -o live -- 'seq 1 9999' 2>%s; echo $? >> %s)
+        | head -1]]):gsub("\n *", " "):format(path, path))
+      assert.matches("^web%-0%d: 1\n$", out)
+      assert.matches("^2 ok in [%d.]+ s\n0\n$", (core.sys.read_file(path)))
       os.remove(path)
+    end)
+
+    it_runs("goes on with a full disk, says so once and ends with 1", function()
+      for _, mode in ipairs { "live", "jsonl", "grouped" } do
+        local out = shell(([["$PROGRAM" exec 'web-*' -o %s -- 'seq 1 9' 2>&1 >/dev/full
+          echo $?]]):format(mode))
+        assert.matches("^arclua: standard output: [^\n]+\n2 ok in [%d.]+ s\n1\n$", out)
+      end
+      assert.equal("1\n", shell [["$PROGRAM" machines >/dev/full; echo $?]])
+      assert.equal("1\n", shell [["$PROGRAM" help >/dev/full; echo $?]])
+    end)
+
+    it_runs("runs with closed standard descriptors", function()
+      local out = shell [["$PROGRAM" exec web-01 -- true 2>&1 >&- <&-; echo $?]]
+      assert.matches("^1 ok in [%d.]+ s\n0\n$", out)
+      out = shell [["$PROGRAM" exec web-01 -o live -- echo hi 2>&- <&-; echo $?]]
+      assert.equal("web-01: hi\n0\n", out)
+    end)
+
+    it_runs("leaves standard input alone", function()
+      local out = shell [[echo mine | ("$PROGRAM" exec web-01 -o live -- 'cat; echo end'; cat)]]
+      assert.equal("web-01: end\nmine\n", out)
     end)
 
     it_runs("has a result for every machine after Ctrl-C, status 130", function()

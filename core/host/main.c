@@ -2,6 +2,7 @@
 /* The program: makes a Lua state that carries our Lua files, runs the command
  * line as a task, and turns Ctrl-C into a cancel of that task. */
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
@@ -222,7 +223,20 @@ static int status_of(lua_State *L) {
   return lua_toboolean(L, -1) || lua_isnil(L, -1) ? 0 : 1;
 }
 
+/* A standard descriptor that the caller closed becomes /dev/null, or the next
+ * socket would take its number and be written to as output. */
+static void open_standard(void) {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) {
+    close(fd);
+  }
+}
+
 int main(int argc, char **argv) {
+  open_standard();
   lua_State *L = luaL_newstate();
   int status = 1;
   if (!L) {

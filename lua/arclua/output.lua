@@ -43,15 +43,24 @@ local function write(self, text)
   self.free:signal()
   if not ok and err.code ~= "cancelled" and err.code ~= "timeout" then
     self.closed = true
+    if err.code ~= "closed" then
+      self.failed = err
+    end
   end
   return ok, err
 end
 
---- Writes text. A closed output (`| head -1`) ends the printing, not the run: true then too.
+--- Writes text. An output that takes no more ends the printing, not the run: true then too. A
+--- closed one (`| head -1`) does so silently; any other failure (a full disk) is said once on
+--- standard error and kept as self.failed, for the exit status.
 ---@return true
 function Output:write(text)
   if text ~= "" and not self.closed then
     self.core.shield(PATIENCE, write, self, text)
+    if self.failed and self.fd == 1 and not self.told then
+      self.told = true
+      output.standard(2):line("arclua: standard output: " .. self.failed.message)
+    end
   end
   return true
 end

@@ -2,10 +2,12 @@
 -- The program's command line: global options, then a command. Every command is a module
 -- { name, summary, run(args, globals) -> exit status }.
 local globals = require "arclua.cli.globals"
+local output = require "arclua.output"
 
 local cli = {}
 
-local USAGE = 2
+local FAILED, USAGE = 1, 2
+local EPIPE = 32 -- Linux
 
 -- Commands in the order that help shows them.
 cli.COMMANDS = { "run", "repl", "exec", "machines", "emulator", "version", "help" }
@@ -39,6 +41,18 @@ local function command_of(name, argv, index)
   return require("arclua.cli." .. name), "run", index, argv
 end
 
+-- The status after what is still to be written: a success whose output was lost (a full disk,
+-- not a reader that has gone) is a failure.
+local function after_output(status)
+  local flushed, why, number = io.stdout:flush()
+  local lost = not flushed and number ~= EPIPE
+  if lost then
+    complain("standard output: " .. why)
+  end
+  lost = lost or output.standard(1).failed ~= nil
+  return status == 0 and lost and FAILED or status
+end
+
 --- Runs a command line: argv[0] is the program's name, the rest its arguments.
 ---@param argv string[]
 ---@return integer status
@@ -56,7 +70,7 @@ function cli.main(argv)
   if not module then
     return usage(method)
   end
-  return module[method](table.move(argv, index, #argv, 1, {}), values)
+  return after_output(module[method](table.move(argv, index, #argv, 1, {}), values))
 end
 
 return cli

@@ -57,8 +57,8 @@ local function execute(chunk, name, args)
     io.stderr:write("arclua: ", text, "\n")
   end)
   local ok, value = xpcall(chunk, handler, table.unpack(args))
-  io.stdout:flush()
   if not ok then
+    io.stdout:flush()
     return report(value)
   end
   local status = status_of(value)
