@@ -4,6 +4,8 @@
 local api = dofile "docs/api.lua"
 local core = require "arclua.core"
 local emulator = require "arclua.emulator"
+local harness = require "harness"
+local program = require "program"
 local reports = require "arclua.report"
 
 -- Functions that give nothing.
@@ -147,4 +149,47 @@ describe("the documentation", function()
     table.sort(bad)
     assert.equal("", table.concat(bad, " "))
   end)
+end)
+
+-- What the comments of an example say that it prints: "--> a   b"; a remark may follow after more
+-- blanks.
+local function promised(text)
+  local list = {}
+  for what in text:gmatch "%-%-> ([^\n]*)" do
+    what = what:gsub("%s%s%s%s%s.*", ""):gsub("%.%.%.$", "")
+    list[#list + 1] = what:gsub("%s+", " "):match "^%s*(.-)%s*$"
+  end
+  return list
+end
+
+describe("the examples of docs/scripts.md", function()
+  local e, saved
+
+  setup(function()
+    e = assert(emulator.start { machines = 5 })
+    saved = os.tmpname()
+  end)
+
+  teardown(function()
+    e:stop()
+    os.remove(saved)
+    assert.equal("", harness.leftovers())
+  end)
+
+  local number = 0
+  for example in read("docs/scripts.md"):gmatch "\n```lua\n(.-)```" do
+    number = number + 1
+    it("run and print what they say: " .. number, function()
+      core.timeout(harness.LIMIT, function()
+        local text = example:gsub('"run.jsonl"', ("%q"):format(saved))
+        local ended = program.run({ "run", "-" }, { stdin = text, env = e.env })
+        assert.not_matches("traceback", ended.err)
+        assert.equal(example:find("exit_status", 1, true) and ended.status or 0, ended.status)
+        local out = ended.out:gsub("%s+", " ")
+        for _, what in ipairs(promised(example)) do
+          assert.is_truthy(out:find(what, 1, true), what .. " is not in: " .. out)
+        end
+      end)
+    end)
+  end
 end)
