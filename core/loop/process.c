@@ -117,6 +117,15 @@ static int exec_error(const char *program) {
   return ENOENT;
 }
 
+/* Descriptors that a library has opened without care are none of the child's.
+ * Kernels before 5.11 do not know the flag. */
+static void keep_rest_back(void) {
+#ifdef SYS_close_range
+  const unsigned cloexec = 1U << 2;
+  (void)!syscall(SYS_close_range, 3U, ~0U, cloexec);
+#endif
+}
+
 /* Runs in the forked child: only async-signal-safe calls. */
 static void run_child(const struct child *child) {
   const struct arc_spawn *how = child->how;
@@ -135,6 +144,7 @@ static void run_child(const struct child *child) {
       fcntl(fd, F_SETFD, 0);
     }
   }
+  keep_rest_back();
   if (become(how)) {
     // After the change of user, which clears it.
     if (how->die_with_parent) {
@@ -158,14 +168,19 @@ static void finish_waiting(struct arc_process *process) {
   }
 }
 
+static pid_t wait_for(pid_t pid, int *status, int flags) {
+  pid_t got;
+  do {
+    got = waitpid(pid, status, flags);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
 static void reap(struct arc_process *process, int flags) {
   if (process->ended) {
     return;
   }
-  pid_t got;
-  do {
-    got = waitpid(process->pid, &process->status, flags);
-  } while (got < 0 && errno == EINTR);
+  pid_t got = wait_for(process->pid, &process->status, flags);
   if (got == 0) {
     return;
   }
@@ -270,7 +285,7 @@ static int start(struct arc_process *process, struct child *child) {
     if (n == (ssize_t)sizeof told) {
       errno = told ? told : EIO;
       error = exec_error(child->how->args[0]);
-      waitpid(process->pid, NULL, 0);
+      wait_for(process->pid, NULL, 0);
     }
   }
   close(report[0]);
@@ -319,7 +334,7 @@ struct arc_process *arc_process_spawn(struct arc_loop *loop,
     error = watch(process);
     if (error) {
       kill(process->pid, SIGKILL);
-      waitpid(process->pid, NULL, 0);
+      wait_for(process->pid, NULL, 0);
     }
   }
   if (error) {
@@ -400,8 +415,13 @@ void arc_process_close(struct arc_process *process) {
     return;
   }
   if (!process->ended) {
-    arc_process_kill(process, SIGKILL);
-    reap(process, 0); // SIGKILL ends it within moments
+    // SIGKILL ends it within moments; one that has become another user's
+    // cannot be ended, and must not be waited for
+    bool killed = arc_process_kill(process, SIGKILL) != -EPERM;
+    reap(process, killed ? 0 : WNOHANG);
+    if (!process->ended) {
+      arc_loop_count(process->loop, ARC_N_CHILDREN, -1);
+    }
   }
   while (process->waiting) {
     arc_op_cancel(&process->waiting->op,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/dial.h"
 
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,13 @@ static CURLcode set_up_tls(CURL *easy, void *ctx, void *arg) {
                             SSL_MODE_ENABLE_PARTIAL_WRITE);
   return SSL_CTX_set1_groups_list(ctx, groups) ? CURLE_OK
                                                : CURLE_SSL_CONNECT_ERROR;
+}
+
+/* libcurl's own sockets would stay open in children. */
+static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose) {
+  (void)arg;
+  (void)purpose;
+  return fcntl(fd, F_SETFD, FD_CLOEXEC) ? CURL_SOCKOPT_ERROR : CURL_SOCKOPT_OK;
 }
 
 /* One part of the URL; NULL when absent. To be freed by curl_free. */
@@ -138,6 +146,7 @@ static void set_options(struct arc_dial *dial, const char *url,
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ms);
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+  curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, dial->text);
   curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
