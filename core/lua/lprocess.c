@@ -184,7 +184,11 @@ static int waited(lua_State *L, struct arc_op *op) {
   if (op->err) {
     return arc_pushfail(L, op->err);
   }
-  struct arc_process *process = check(L);
+  struct arc_process *process = *(void **)lua_touserdata(L, 1);
+  if (!process) { // in the moment between its end and this
+    return arc_pushfailnew(L,
+                           arc_err_new(ARC_E_CLOSED, "the process was closed"));
+  }
   lua_createtable(L, 0, 1);
   if (arc_process_signal(process)) {
     lua_pushstring(L, arc_signal_name(arc_process_signal(process)));
