@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,9 +28,9 @@ struct side {
 struct fdstream {
   struct arc_stream base;
   struct side in, out;
-  bool two;    /* out is a descriptor of its own */
-  bool shut;   /* no more writes */
-  int closing; /* poll handles that still close */
+  bool two;  /* out is a descriptor of its own */
+  bool shut; /* no more writes */
+  int parts; /* the stream itself and its poll handles: all must be gone */
 };
 
 static struct fdstream *self(struct arc_stream *s) {
@@ -71,11 +72,20 @@ static void arm(struct side *side, int events) {
   }
 }
 
+/* A shared descriptor may block: is it ready? */
+static bool is_ready(const struct side *side, short events) {
+  struct pollfd ask = {.fd = side->fd, .events = events};
+  return !side->shared || !side->polled || poll(&ask, 1, 0) > 0;
+}
+
 static ssize_t fd_read(struct arc_stream *s, void *to, size_t n) {
   struct side *side = &self(s)->in;
   ssize_t got;
   if (s->err) {
     return ARC_FAILED;
+  }
+  if (!side->socket && !is_ready(side, POLLIN)) {
+    return ARC_AGAIN;
   }
   do {
     got = side->socket ? recv(side->fd, to, n, MSG_DONTWAIT)
@@ -113,23 +123,12 @@ static ssize_t quiet_write(int fd, const void *from, size_t n) {
   return sent;
 }
 
-static bool writable_now(int fd) {
-  fd_set set;
-  struct timeval none = {0, 0};
-  if (fd >= FD_SETSIZE) {
-    return true;
-  }
-  FD_ZERO(&set);
-  FD_SET(fd, &set);
-  return select(fd + 1, NULL, &set, NULL, &none) > 0;
-}
-
 static ssize_t side_write(struct side *side, const void *from, size_t n) {
   if (side->socket) {
     return send(side->fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
   if (side->shared && side->polled) {
-    if (!writable_now(side->fd)) {
+    if (!is_ready(side, POLLOUT)) {
       errno = EAGAIN;
       return -1;
     }
@@ -187,56 +186,45 @@ static void release_side(struct side *side) {
   side->fd = -1;
 }
 
+static void part_gone(struct fdstream *f) {
+  if (!--f->parts) {
+    free(f);
+  }
+}
+
+static void closed(uv_handle_t *handle) { part_gone(handle->data); }
+
+/* Closes the side's descriptor, and before it the poll handle. */
+static void drop_side(struct side *side) {
+  if (side->polled) {
+    side->polled = false;
+    side->events = 0;
+    uv_close((uv_handle_t *)&side->poll, closed);
+  }
+  release_side(side);
+}
+
+/* A socket says the end; of a pipe, its end is the descriptor's. */
 static void fd_shutdown(struct arc_stream *s) {
   struct fdstream *f = self(s);
+  struct side *out = out_side(f);
   if (f->shut) {
     return;
   }
   f->shut = true;
-  if (!f->two) {
-    if (f->in.socket) {
-      shutdown(f->in.fd, SHUT_WR);
-    }
-    return;
-  }
-  if (f->out.polled) {
-    arm(&f->out, 0);
-  }
-  if (f->out.socket) {
-    shutdown(f->out.fd, SHUT_WR);
-  }
-  if (!f->out.polled) {
-    release_side(&f->out);
-  } else if (!f->out.shared) { // the poll handle still names the descriptor
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (null >= 0) {
-      dup3(null, f->out.fd, O_CLOEXEC);
-      close(null);
-    }
-  }
-}
-
-static void closed(uv_handle_t *handle) {
-  struct fdstream *f = handle->data;
-  if (!--f->closing) {
-    free(f);
+  if (out->socket) {
+    shutdown(out->fd, SHUT_WR);
+  } else if (f->two || (fcntl(out->fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
+    drop_side(out);
+    arc_stream_writable(s);
   }
 }
 
 static void destroy(struct fdstream *f) {
-  struct side *sides[2] = {&f->in, &f->out};
   arc_stream_fini(&f->base);
-  f->closing = 1;
-  for (int i = 0; i < 2; i++) {
-    if (sides[i]->polled) {
-      f->closing++;
-      uv_close((uv_handle_t *)&sides[i]->poll, closed);
-    }
-    release_side(sides[i]);
-  }
-  if (!--f->closing) {
-    free(f);
-  }
+  drop_side(&f->in);
+  drop_side(&f->out);
+  part_gone(f);
 }
 
 static void fd_close(struct arc_stream *s) {
@@ -283,9 +271,9 @@ static void open_side(struct fdstream *f, struct side *side, int fd,
     return;
   }
   int flags = fcntl(fd, F_GETFL);
-  side->poll.data = f;
   side->polled = uv_poll_init(arc_loop_uv(f->base.loop), &side->poll, fd) == 0;
   side->poll.data = f;
+  f->parts += side->polled;
   if (shared && flags >= 0) {
     fcntl(fd, F_SETFL, flags);
   }
@@ -304,6 +292,7 @@ static struct arc_stream *make(struct arc_loop *loop, int fd, int out,
     return NULL;
   }
   arc_stream_init(&f->base, loop, &fd_class, name);
+  f->parts = 1;
   f->two = out >= 0 && out != fd;
   open_side(f, &f->in, fd, shared);
   open_side(f, &f->out, f->two ? out : -1, shared);

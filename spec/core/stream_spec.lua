@@ -181,6 +181,17 @@ describe("process", function()
     assert.same({ status = 3 }, process:wait())
   end)
 
+  both("hears the end of its input by a shutdown", function()
+    local process <close> = assert(core.process.spawn { args = { "cat" }, stdin = "pipe" })
+    local to <close>, from <close> = process:stdin(), process:stdout()
+    to:write "last words"
+    to:shutdown()
+    to:shutdown()
+    assert.equal("last words", (drain(from)))
+    assert.equal("closed", select(2, to:write "more").code)
+    assert.same({ status = 0 }, process:wait())
+  end)
+
   both("tells a signal, also to its whole group", function()
     local process <close> = assert(core.process.spawn {
       args = { "sh", "-c", "sleep 1000 & wait" }, session = true, stdout = "null",
