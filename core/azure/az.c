@@ -17,6 +17,7 @@ enum {
   OUT_MAX = 1024 * 1024,
   ERR_MAX = 64 * 1024,
   CHUNK = 16 * 1024,
+  CHUNKS_MAX = 16, /* then others have their turn */
   EXCERPT = 2000
 };
 
@@ -122,9 +123,11 @@ static void check_end(struct az_op *az) {
 
 static void on_output(void *arg) {
   struct output *output = arg;
-  while (true) {
+  for (int chunks = 0;; chunks++) {
     char chunk[CHUNK];
-    ssize_t n = arc_stream_read(output->stream, chunk, sizeof chunk);
+    ssize_t n = chunks < CHUNKS_MAX
+                    ? arc_stream_read(output->stream, chunk, sizeof chunk)
+                    : ARC_AGAIN;
     if (n == ARC_AGAIN) {
       arc_stream_want_read(output->stream, on_output, output);
       return;

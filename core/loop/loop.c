@@ -83,7 +83,7 @@ void arc_loop_free(struct arc_loop *loop) {
     part->free(part);
   }
   uv_walk(&loop->uv, close_rest, NULL); // what was forgotten must not hang us
-  while (uv_run(&loop->uv, UV_RUN_NOWAIT)) {
+  while (uv_run(&loop->uv, UV_RUN_ONCE)) { // a name that is being resolved
   }
   uv_loop_close(&loop->uv);
   arc_heap_free(&loop->timers);

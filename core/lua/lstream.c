@@ -11,7 +11,7 @@
 #define STREAM "arclua.stream"
 #define LISTENER "arclua.listener"
 
-enum { STREAK_MAX = 32 }; /* reads without a turn of the loop */
+enum { STREAK_MAX = 32 }; /* reads and writes without a turn of the loop */
 
 struct lstream;
 
@@ -182,6 +182,15 @@ static struct io_op *new_io(struct lstream *self, bool reading) {
   return io;
 }
 
+/* False when the others have to have theirs first. */
+static bool has_turn(struct lstream *self) {
+  if (self->streak++ < STREAK_MAX) {
+    return true;
+  }
+  self->streak = 0;
+  return false;
+}
+
 static int l_read(lua_State *L) {
   struct lstream *self = check_open(L, 1);
   lua_Integer n = luaL_optinteger(L, 2, ARC_STREAM_BUFFER);
@@ -201,10 +210,9 @@ static int l_read(lua_State *L) {
     arc_op_free(io ? &io->op : NULL);
     return luaL_error(L, "out of memory");
   }
-  if (self->streak++ < STREAK_MAX) {
+  if (has_turn(self)) {
     try_read(io);
   } else {
-    self->streak = 0;
     arc_stream_want_read(self->s, try_read, io);
   }
   if (!io->op.done) {
@@ -227,7 +235,11 @@ static int l_write(lua_State *L) {
   }
   io->from = from;
   io->left = n;
-  try_write(io);
+  if (has_turn(self)) {
+    try_write(io);
+  } else {
+    arc_stream_want_write(self->s, try_write, io);
+  }
   return arc_await(L, &io->op, write_done);
 }
 

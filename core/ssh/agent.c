@@ -23,6 +23,7 @@ struct arc_agent_job {
   int fd; /* the agent's connection; libssh closes it with the session */
   int result;
   bool away;
+  bool hurried; /* its login was given up: it lingers */
 };
 
 /* The loop's thread for agents, started with its first job. */
@@ -184,10 +185,17 @@ bool arc_agent_away(const struct arc_agent_job *job) { return job->away; }
 int arc_agent_result(const struct arc_agent_job *job) { return job->result; }
 
 void arc_agent_hurry(struct arc_agent_job *job) {
+  if (!job->hurried) {
+    job->hurried = true;
+    arc_loop_count(job->worker->loop, ARC_N_LINGERS, 1);
+  }
   shutdown(job->fd, SHUT_RDWR);
 }
 
 void arc_agent_free(struct arc_agent_job *job) {
   arc_ready_cancel(job->worker->loop, &job->ready);
+  if (job->hurried) {
+    arc_loop_count(job->worker->loop, ARC_N_LINGERS, -1);
+  }
   uv_close((uv_handle_t *)&job->async, job_closed);
 }
