@@ -9,7 +9,8 @@ local program = require "program"
 local reports = require "arclua.report"
 
 -- Functions that give nothing.
-local NOTHING = { ["arc.shutdown"] = true, ["emulator:clear"] = true, ["emulator:stop"] = true }
+local NOTHING = { ["arc.shutdown"] = true, ["emulator:clear"] = true, ["emulator:stop"] = true,
+  ["report:print"] = true }
 
 local function read(path)
   local file = assert(io.open(path))
