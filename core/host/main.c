@@ -30,7 +30,8 @@ static struct host {
   uv_async_t wake;
   struct arc_ready cancel;
   lua_State *L;
-  bool running;                 /* the main task is at index 1 of L's stack */
+  bool targeted; /* the registry holds the task that Ctrl-C is for */
+  bool running;  /* the main task is at index 1 of L's stack */
   volatile sig_atomic_t signal; /* the first that asked us to stop */
   volatile int64_t pressed;     /* ms of the last SIGINT */
   struct termios terminal;
@@ -66,11 +67,41 @@ static void on_signal(int number) {
   errno = saved;
 }
 
-static void cancel_main(void *arg) {
+/* A SIGINT for the task of interrupt_to is over with its cancel; any other
+ * signal ends the program. */
+static void cancel_target(void *arg) {
   (void)arg;
-  if (host.signal && host.running) {
+  if (!host.running || !host.signal) {
+    return;
+  }
+  if (host.signal == SIGINT && host.targeted) {
+    host.signal = 0;
+    lua_rawgetp(host.L, LUA_REGISTRYINDEX, &host);
+    arc_cancel_task(host.L, -1);
+    lua_pop(host.L, 1);
+  } else {
     arc_cancel_task(host.L, 1);
   }
+}
+
+/* interrupt_to(task): from now on Ctrl-C cancels this task and the
+ * program goes on. One that came before was for the task before. */
+static int l_interrupt_to(lua_State *L) {
+  lua_settop(L, 1);
+  luaL_checktype(L, 1, LUA_TUSERDATA);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host);
+  host.targeted = true;
+  if (host.signal == SIGINT) {
+    host.signal = 0;
+  }
+  return 0;
+}
+
+static int open_host(lua_State *L) {
+  static const luaL_Reg functions[] = {{"interrupt_to", l_interrupt_to},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
 }
 
 static void woken(uv_async_t *wake) {
@@ -85,7 +116,7 @@ static void watch_signals(lua_State *L) {
   host.terminal_known = tcgetattr(STDIN_FILENO, &host.terminal) == 0;
   uv_async_init(arc_loop_uv(host.state->loop), &host.wake, woken);
   uv_unref((uv_handle_t *)&host.wake);
-  arc_ready_init(&host.cancel, cancel_main, NULL);
+  arc_ready_init(&host.cancel, cancel_target, NULL);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGHUP, &action, NULL);
@@ -181,11 +212,13 @@ static int start_main(lua_State *L) {
 static int run(lua_State *L) {
   luaL_openlibs(L);
   luaL_requiref(L, "arclua.core", luaopen_arclua_core, 0);
+  luaL_requiref(L, "arclua.host", open_host, 0);
+  lua_pop(L, 1);
   lua_insert(L, 1);
   add_searcher(L);
   replace_coroutines(L);
   lua_remove(L, 1);
-  start_main(L); // leaves the task at 1, where cancel_main finds it
+  start_main(L); // leaves the task at 1, where cancel_target finds it
   watch_signals(L);
   host.running = true;
   if (!arc_run_task(L, 1)) {

@@ -187,7 +187,6 @@ function printers.quiet() end
 --- Works after an interruption too.
 --- Raises: an unknown option or output.
 ---@param opts arclua.PrintOptions?
----@return arclua.Report self
 function Report:print(opts)
   opts = check.options(opts, PRINT)
   local print_all = printers[opts.output or "grouped"]
@@ -198,8 +197,9 @@ function Report:print(opts)
   if opts.summary ~= false and opts.output ~= "quiet" then
     output.standard(2):line(self:summary())
   end
-  return self
 end
+
+Report.__tostring = Report.summary
 
 --- Writes the results as JSON lines, one a machine; an existing file is replaced.
 --- Errors: io.
