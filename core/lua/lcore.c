@@ -42,7 +42,12 @@ static int state_gc(lua_State *L) {
   return 0;
 }
 
-static void new_state(lua_State *L) {
+/* One a Lua state, also when the module is opened again: what was made with
+ * the first goes on to live with it. */
+static void ensure_state(lua_State *L) {
+  if (arc_state_of(L)) {
+    return;
+  }
   struct arc_state *state = lua_newuserdatauv(L, sizeof *state, 0);
   memset(state, 0, sizeof *state);
   luaL_newmetatable(L, STATE);
@@ -375,7 +380,7 @@ EXPORT int luaopen_arclua_core(lua_State *L) {
                                        {"stats", l_stats}, {"linger", l_linger},
                                        {NULL, NULL}};
   luaL_checkversion(L);
-  new_state(L);
+  ensure_state(L);
   luaL_newlib(L, functions);
   luaL_newmetatable(L, ERROR);
   lua_pushcfunction(L, error_tostring);

@@ -67,8 +67,10 @@ bool arc_level_push(struct arc_task *task, lua_State *co) {
 
 /* Resumes co, which is a level of the running task while it runs. A wait
  * inside yields further out. Returns the results pushed on L, or -1 with the
- * error on top; -2 when L has to yield. */
-static int run_nested(lua_State *L, lua_State *co, int nargs) {
+ * error on top; -2 when L has to yield. close: what is to be closed in a
+ * coroutine that failed is closed now, as Lua's wrap does and resume does
+ * not. */
+static int run_nested(lua_State *L, lua_State *co, int nargs, bool close) {
   struct arc_state *state = arc_state_of(L);
   struct arc_task *task = state->current;
   lua_State *outer = state->running;
@@ -88,6 +90,10 @@ static int run_nested(lua_State *L, lua_State *co, int nargs) {
     return -2;
   }
   if (status != LUA_OK && status != LUA_YIELD) {
+    arc_scopes_leave(task ? task : &state->main, co);
+    if (close) {
+      lua_resetthread(co); // runs what is to be closed; the error stays
+    }
     lua_xmove(co, L, 1);
     return -1;
   }
@@ -132,7 +138,7 @@ static int resume_results(lua_State *L, int n) {
 static int resume_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
-  int n = run_nested(L, lua_tothread(L, 1), 0);
+  int n = run_nested(L, lua_tothread(L, 1), 0, false);
   if (n == -2) {
     return lua_yieldk(L, 0, 0, resume_k);
   }
@@ -149,7 +155,7 @@ static int l_resume(lua_State *L) {
     lua_pushstring(L, why);
     return 2;
   }
-  int n = run_nested(L, co, nargs);
+  int n = run_nested(L, co, nargs, false);
   if (n == -2) {
     return lua_yieldk(L, 0, 0, resume_k);
   }
@@ -171,7 +177,7 @@ static int wrap_results(lua_State *L, int n) {
 static int wrap_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
-  int n = run_nested(L, lua_tothread(L, lua_upvalueindex(1)), 0);
+  int n = run_nested(L, lua_tothread(L, lua_upvalueindex(1)), 0, true);
   if (n == -2) {
     return lua_yieldk(L, 0, 0, wrap_k);
   }
@@ -185,7 +191,7 @@ static int wrapped(lua_State *L) {
   if (why) {
     return luaL_error(L, "%s", why);
   }
-  int n = run_nested(L, co, nargs);
+  int n = run_nested(L, co, nargs, true);
   if (n == -2) {
     return lua_yieldk(L, 0, 0, wrap_k);
   }

@@ -39,19 +39,35 @@ static void expire(void *arg) {
   arc_task_recheck(scope->task);
 }
 
-static int scope_gc(lua_State *L) {
-  struct arc_scope *scope = luaL_checkudata(L, 1, ARC_SCOPE);
-  if (scope->task) {
-    arc_timer_stop(scope->task->state->loop, &scope->timer);
-    struct arc_scope **at = &scope->task->scope;
-    while (*at && *at != scope) {
-      at = &(*at)->outer;
-    }
-    if (*at) {
-      *at = scope->outer;
-    }
-    scope->task = NULL;
+static void leave(struct arc_scope *scope) {
+  struct arc_task *task = scope->task;
+  if (!task) {
+    return;
   }
+  arc_timer_stop(task->state->loop, &scope->timer);
+  struct arc_scope **at = &task->scope;
+  while (*at && *at != scope) {
+    at = &(*at)->outer;
+  }
+  if (*at) {
+    *at = scope->outer;
+  }
+  scope->task = NULL;
+}
+
+void arc_scopes_leave(struct arc_task *task, lua_State *co) {
+  struct arc_scope *scope = task->scope;
+  while (scope) {
+    struct arc_scope *outer = scope->outer;
+    if (scope->co == co) {
+      leave(scope);
+    }
+    scope = outer;
+  }
+}
+
+static int scope_gc(lua_State *L) {
+  leave(luaL_checkudata(L, 1, ARC_SCOPE));
   return 0;
 }
 
@@ -71,6 +87,7 @@ static int run_scoped(lua_State *L, bool shield) {
   luaL_setmetatable(L, ARC_SCOPE);
   lua_replace(L, 1); // scope, fn, args
   scope->shield = shield;
+  scope->co = L;
   scope->task = state->current ? state->current : &state->main;
   scope->outer = scope->task->scope;
   scope->task->scope = scope;

@@ -17,6 +17,7 @@ struct join_op;
 struct arc_scope {
   struct arc_scope *outer;
   struct arc_task *task; /* NULL once left */
+  lua_State *co;         /* on whose stack it stands */
   struct arc_timer timer;
   bool shield, expired;
 };
@@ -64,6 +65,8 @@ void arc_level_leave(struct arc_state *state, lua_State *co, lua_State *outer);
 struct arc_err *arc_task_refusal(const struct arc_task *task);
 /* Ends its pending wait when it must not go on. */
 void arc_task_recheck(struct arc_task *task);
+/* Leaves the scopes on the stack of co, which has failed. */
+void arc_scopes_leave(struct arc_task *task, lua_State *co);
 
 void arc_open_nested(lua_State *L);
 void arc_open_scope(lua_State *L);

@@ -277,6 +277,29 @@ describe("waiting", function()
     assert.equal("", harness.leftovers())
   end)
 
+  it("is free of the scopes of a coroutine that failed", function()
+    local slept = core.spawn(function()
+      local function failing() core.timeout(0.005, function() core.sleep(0.001) error("x") end) end
+      core.resume(coroutine.create(failing))
+      pcall(core.wrap(failing))
+      return core.sleep(0.02)
+    end):await()
+    assert.is_true(slept)
+    assert.equal("", harness.leftovers())
+  end)
+
+  it("closes what is to be closed in a generator that failed", function()
+    local closed = core.spawn(function()
+      local seen = false
+      pcall(core.wrap(function()
+        local guard <close> = setmetatable({}, { __close = function() seen = true end })
+        error(guard)
+      end))
+      return seen
+    end):await()
+    assert.is_true(closed)
+  end)
+
   it("is ended by a cancel inside a generator", function()
     local task = core.spawn(function()
       return core.wrap(function() return select(2, core.sleep(60)) end)()
@@ -311,6 +334,18 @@ describe("waiting", function()
   end)
 end)
 
+describe("the module", function()
+  it("opened again shares the loop and the tasks of the first", function()
+    local task = core.spawn(core.sleep, 0.001)
+    package.loaded["arclua.core"] = nil
+    local again = require "arclua.core"
+    again.sleep(0.002)
+    assert.equal("done", task:status())
+    package.loaded["arclua.core"] = core
+    assert.equal("", harness.leftovers())
+  end)
+end)
+
 describe("cond", function()
   both("wakes one or all", function()
     local cond, woken, tasks = core.cond(), 0, {}
@@ -329,6 +364,18 @@ describe("cond", function()
       task:await()
     end
     assert.equal(3, woken)
+  end)
+end)
+
+describe("the module", function()
+  it("opened again shares the loop and the tasks of the first", function()
+    local task = core.spawn(core.sleep, 0.001)
+    package.loaded["arclua.core"] = nil
+    local again = require "arclua.core"
+    again.sleep(0.002)
+    assert.equal("done", task:status())
+    package.loaded["arclua.core"] = core
+    assert.equal("", harness.leftovers())
   end)
 end)
 
