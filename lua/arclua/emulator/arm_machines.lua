@@ -74,10 +74,13 @@ function machines.list(state, request, subscription, group)
   for _, machine in ipairs(state.machines) do
     if machine.subscription == subscription
         and (not group or machine.group:lower() == group:lower()) then
-      found[#found + 1] = resource(state, machine, false)
+      found[#found + 1] = machine
     end
   end
-  return reply.page(found, from, state.page_size, function(at)
+  local function render(machine)
+    return resource(state, machine, false)
+  end
+  return reply.page(found, from, state.page_size, render, function(at)
     local token = core.crypto.base64(('{"o":%d}'):format(at))
     return ("%s%s?api-version=%s&%%24skiptoken=%s"):format(state.cloud.resource_manager,
       request.path, text.encode(request.query_table["api-version"]), text.encode(token))

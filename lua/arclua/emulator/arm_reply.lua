@@ -23,11 +23,12 @@ function reply.fail(status, code, message, extra)
     details = extra.details } }
 end
 
---- A page of a list: items from..from+size-1; link(from) makes the URL of the next page.
-function reply.page(items, from, size, link)
+--- A page of a list: render(item) of the items from..from+size-1; link(from) makes the URL of the
+--- next page.
+function reply.page(items, from, size, render, link)
   local value = json.array {}
   for i = from, math.min(#items, from + size - 1) do
-    value[#value + 1] = items[i]
+    value[#value + 1] = render(items[i])
   end
   local more = from + size <= #items
   return 200, {}, { value = value, nextLink = more and link(from + size) or nil }
