@@ -32,7 +32,14 @@ local function part_tests(parts)
   return tests
 end
 
---- Compiles a name: { text, exact, id?, test(machine) }. exact: it is no pattern. Errors: config.
+--- The keys by which names that are no pattern find a machine.
+---@return string id, string name
+function machine_name.keys(machine)
+  return resource_id.key(machine.id), machine.name:lower()
+end
+
+--- Compiles a name: { text, exact, id?, key?, test(machine) }. exact: it is no pattern, and key is
+--- one of the keys of the machines that may pass the test. Errors: config.
 ---@param text string
 ---@return table|nil, arclua.Error?
 function machine_name.compile(text)
@@ -43,7 +50,7 @@ function machine_name.compile(text)
   local id = id_of(text, parts)
   if id then
     local key = resource_id.key(id)
-    return { text = text, exact = true, id = id, test = function(machine)
+    return { text = text, exact = true, id = id, key = key, test = function(machine)
       return resource_id.key(machine.id) == key
     end }
   elseif text:find "^/" or text:find "//" or #parts > 3 or #parts == 0 then
@@ -54,7 +61,9 @@ function machine_name.compile(text)
   if not tests then
     return nil, err
   end
-  return { text = text, exact = not glob.is_pattern(text), test = function(machine)
+  local exact = not glob.is_pattern(text)
+  local key = exact and parts[#parts]:lower() or nil
+  return { text = text, exact = exact, key = key, test = function(machine)
     return tests.name(machine.name)
       and (not tests.resource_group or tests.resource_group(machine.resource_group))
       and (not tests.subscription or tests.subscription(machine.subscription))

@@ -238,24 +238,48 @@ local function ambiguous(name, found)
     remedy = "name one as RG/NAME or SUBSCRIPTION/RG/NAME" }
 end
 
--- The machines that the names mean, each once; all when there are no names.
+-- Machines by their IDs and by their names, for names that are no pattern: a list of thousands
+-- of names is usual.
+local function index_of(machines)
+  local index = {}
+  local function add(key, machine)
+    index[key] = index[key] or {}
+    table.insert(index[key], machine)
+  end
+  for _, machine in ipairs(machines) do
+    local id, name = machine_name.keys(machine)
+    add(id, machine)
+    add(name, machine)
+  end
+  return index
+end
+
+local function matching(name, machines, index)
+  local found = {}
+  for _, machine in ipairs(name.exact and (index[name.key] or {}) or machines) do
+    if name.test(machine) then
+      found[#found + 1] = machine
+    end
+  end
+  return found
+end
+
+-- The machines that the names mean, each once, in the order of machines; all when there are no
+-- names.
 local function by_names(compiled, machines)
   if #compiled.names == 0 then
     return machines
   end
-  local chosen, missing = {}, {}
+  local chosen, missing, index = {}, {}, index_of(machines)
   for _, name in ipairs(compiled.names) do
-    local found = {}
-    for _, machine in ipairs(machines) do
-      if name.test(machine) then
-        found[#found + 1] = machine
-        chosen[machine] = true
-      end
-    end
+    local found = matching(name, machines, index)
     if name.exact and #found == 0 then
       missing[#missing + 1] = name
     elseif name.exact and #found > 1 then
       return ambiguous(name, found)
+    end
+    for _, machine in ipairs(found) do
+      chosen[machine] = true
     end
   end
   if #missing > 0 then
@@ -263,9 +287,7 @@ local function by_names(compiled, machines)
   end
   local list = {}
   for _, machine in ipairs(machines) do
-    if chosen[machine] then
-      list[#list + 1] = machine
-    end
+    list[#list + 1] = chosen[machine] and machine or nil
   end
   return list
 end

@@ -59,21 +59,16 @@ local function gather(names)
 end
 
 -- Unpadded numbers join the padded group of their width: 08, 09, 10, 11.
-local function join_widths(groups, names)
-  for _, name in ipairs(names) do
-    local prefix, digits, suffix = split(name)
-    if prefix and not digits:find "^0" then
-      local plain = groups[table.concat({ prefix, "", suffix }, "\0")]
-      local padded = groups[table.concat({ prefix, #digits, suffix }, "\0")]
-      if padded and plain then
-        for i, number in ipairs(plain.numbers) do
-          if number == tonumber(digits) then
-            table.remove(plain.numbers, i)
-            table.insert(padded.numbers, number)
-            break
-          end
-        end
+local function join_widths(groups, order)
+  for _, plain in ipairs(order) do
+    if plain.format == "%d" then
+      local rest = {}
+      for _, number in ipairs(plain.numbers) do
+        local width = #("%d"):format(number)
+        local padded = groups[table.concat({ plain.prefix, width, plain.suffix }, "\0")]
+        table.insert(padded and padded.numbers or rest, number)
       end
+      plain.numbers = rest
     end
   end
 end
@@ -95,7 +90,7 @@ end
 ---@return string
 function nodeset.fold(names)
   local groups, order = gather(names)
-  join_widths(groups, names)
+  join_widths(groups, order)
   local out = {}
   for _, group in ipairs(order) do
     if not group.prefix or #group.numbers > 0 then
