@@ -183,7 +183,8 @@ describe("process", function()
 
   both("hears the end of its input by a shutdown", function()
     local process <close> = assert(core.process.spawn { args = { "cat" }, stdin = "pipe" })
-    local to <close>, from <close> = process:stdin(), process:stdout()
+    local to <close> = process:stdin()
+    local from <close> = process:stdout()
     to:write "last words"
     to:shutdown()
     to:shutdown()
