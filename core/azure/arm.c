@@ -23,8 +23,8 @@ static struct arc_err *add_facts(struct arc_err *err,
   }
   const char *id = arc_http_header(http, "x-ms-request-id");
   err->retry_after = arc_http_retry_after(http);
-  if (id && strlen(id) < sizeof err->tracking_id) {
-    memcpy(err->tracking_id, id, strlen(id) + 1);
+  if (id) {
+    arc_err_track(err, id);
   }
   return err;
 }

@@ -98,8 +98,8 @@ static struct arc_err *oauth_error(int status, const json_t *answer) {
   text = text ? text : error;
   struct arc_err *err = arc_err_reason(reason_for(status, answer), "%.*s (%s)",
                                        (int)sentence(text), text, error);
-  if (err->refs && trace && strlen(trace) < sizeof err->tracking_id) {
-    memcpy(err->tracking_id, trace, strlen(trace) + 1);
+  if (trace) {
+    arc_err_track(err, trace);
   }
   return err;
 }
@@ -109,6 +109,9 @@ static struct arc_err *foreign_error(int status, const char *body, size_t n) {
                        : status >= 500 ? "entra.server-error"
                                        : "http.bad-answer";
   n = n < EXCERPT ? n : EXCERPT;
+  if (status < 300) { // a token may be in it
+    n = 0;
+  }
   return arc_err_reason(reason, "status %d%s%.*s", status, n ? ": " : "",
                         (int)n, n ? body : "");
 }

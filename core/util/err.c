@@ -158,6 +158,17 @@ struct arc_err *arc_err_errno(int status, const char *format, ...) {
   return err;
 }
 
+void arc_err_track(struct arc_err *err, const char *id) {
+  size_t n = 0;
+  if (!err->refs || strlen(id) >= sizeof err->tracking_id) {
+    return;
+  }
+  for (; id[n] > ' ' && id[n] < 0x7f; n++) {
+    err->tracking_id[n] = id[n];
+  }
+  err->tracking_id[n] = '\0';
+}
+
 struct arc_err *arc_err_ref(struct arc_err *err) {
   if (err && err->refs) {
     err->refs++;

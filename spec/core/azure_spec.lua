@@ -89,6 +89,17 @@ describe("token request", function()
     { 400, "invalid_request", "entra.bad-request" }, { 400, "anything", "entra.bad-request" },
     { 429, "anything", "entra.throttled" }, { 503, "invalid_client", "entra.server-error" },
   }
+  it("shows nothing of a token that comes with another status than 200", function()
+    local results = ask("203 Changed", '{"access_token":"hush","expires_in":1}')
+    assert.equal("http.bad-answer", results[2].reason)
+    assert.is_nil(tostring(results[2]):find("hush", 1, true))
+  end)
+
+  it("takes the printable text of a trace", function()
+    local results = ask("400 No", '{"error":"x","trace_id":"t1\\u001b[2J"}')
+    assert.equal("t1", results[2].tracking_id)
+  end)
+
   for _, row in ipairs(errors) do
     it(("reads %d %s"):format(row[1], row[2]), function()
       local results = ask(row[1] .. " No", ('{"error":"%s","error_description":"AADSTS1: Told. ' ..
