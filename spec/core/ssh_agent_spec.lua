@@ -146,6 +146,22 @@ describe("ssh agent", function()
     logs_in()
   end)
 
+  spec("that is mute when the state is closed", function()
+    add(lab:path "id")
+    agent:kill("STOP")
+    assert(sys.write_file(lab:path "child.lua", [[
+      local core = require "arclua.core"
+      local lab = setmetatable({ dir = ..., user = core.sys.user() }, require "sshlab")
+      local sshd = lab:start()
+      core.spawn(core.ssh.connect, sshd:stream(), lab:options { identities = {},
+        agent = lab:path "agent" })
+      core.sleep(0.5)]]))
+    local child <close> = assert(core.process.spawn { stderr = "inherit",
+      args = { "lua5.4", lab:path "child.lua", lab.dir } })
+    assert.same({ status = 0 }, child:wait()) -- a leak is told by the status
+    agent:kill("CONT")
+  end)
+
   spec("that is mute for several, one of them cancelled", function()
     add(lab:path "id")
     agent:kill("STOP")
