@@ -49,8 +49,8 @@ io.stderr:write("results saved in " .. file .. "\n")
 -- 5. What failed is at hand. result.state is "failed" (the command said no), "unreachable",
 --    "denied", "timeout", "unknown" ...; result.err says why and what to do.
 for result in report:failed() do
-  if result.err and result.err.remedy then
-    io.stderr:write(("%s: %s\n"):format(result.name, result.err.remedy))
+  if result.state == "unreachable" then
+    io.stderr:write(("%s: %s\n"):format(result.name, result.err.message))
   end
 end
 

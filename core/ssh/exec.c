@@ -75,14 +75,14 @@ static void conclude(struct arc_exec *x) {
   if (x->why) {
     x->err = arc_err_ref(x->why);
   } else if (x->signal[0]) {
-    x->err =
-        arc_err_new(ARC_E_UNKNOWN, "the command was ended by SIG%s", x->signal);
+    x->err = arc_err_reason("ssh.command-failed",
+                            "the command was ended by SIG%s", x->signal);
   } else if (!x->has_status) {
     x->err =
         arc_err_reason("ssh.lost", "the command ended without an exit status");
   } else if (x->status) {
-    x->err = arc_err_new(ARC_E_UNKNOWN, "the command exited with status %d",
-                         x->status);
+    x->err = arc_err_reason("ssh.command-failed",
+                            "the command exited with status %d", x->status);
     x->err->status = x->status;
   }
   if (x->err) {

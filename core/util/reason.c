@@ -119,6 +119,8 @@ const struct arc_reason arc_reasons[] = {
     {"ssh.closed", ARC_E_CLOSED, true,
      "the SSH server or the network ended the connection: try again; a busy "
      "server (MaxStartups) or one that has banned this address does so too"},
+    {"ssh.command-failed", ARC_E_UNKNOWN, false,
+     "look at the command's own output: it ran and said no"},
     {"ssh.hostkey-changed", ARC_E_HOSTKEY, false,
      "if the machine was really rebuilt, remove the old key with the "
      "ssh-keygen -R command in the message"},

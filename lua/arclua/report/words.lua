@@ -43,7 +43,8 @@ end
 --- What to do about it, nil when nothing is known.
 ---@return string|nil
 function words.remedy(result)
-  local remedy = result.err and result.err.remedy
+  -- A command that says no has said why itself.
+  local remedy = result.state ~= "failed" and result.err and result.err.remedy
   return remedy and escape.text(remedy) or nil
 end
 
