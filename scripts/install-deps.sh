@@ -35,7 +35,16 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=sudo
 fi
 echo "Installing with ${as_root:+sudo }apt-get:$missing" >&2
+case $missing in
+*" openssh-server"*)
+  # Only its program is wanted: a service on port 22 would be a surprise.
+  if [ -d /run/systemd/system ]; then
+    echo "openssh-server: its service stays off (systemctl mask ssh.service" \
+      "ssh.socket); to use it: systemctl unmask ssh.service ssh.socket" >&2
+    $as_root systemctl mask --quiet ssh.service ssh.socket
+  fi
+  ;;
+esac
 $as_root apt-get update -qq
-# Recommended packages are left out; sshd is not started as a service here.
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
   --no-install-recommends $missing >&2
