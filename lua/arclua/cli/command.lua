@@ -51,6 +51,23 @@ function command.login()
   return require("arclua.azure").login()
 end
 
+--- The machines that parsed values select: a list, which may be empty | nil, exit status.
+---@return arclua.Machine[]|nil, integer?
+function command.machines(values)
+  local selector, err = options.selector(values)
+  local azure, list
+  if selector then
+    azure, err = command.login()
+  end
+  if azure then
+    list, err = azure:machines(selector)
+  end
+  if not list then
+    return nil, command.fail(err)
+  end
+  return list
+end
+
 local function plural(n, word)
   return ("%d %s%s"):format(n, word, n == 1 and "" or "s")
 end

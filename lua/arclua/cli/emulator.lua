@@ -2,6 +2,7 @@
 -- arclua emulator: a local Azure with Arc machines, for a shell or for one command.
 local core = require "arclua.core"
 local argparse = require "argparse"
+local convert = require "arclua.convert"
 local emulator = require "arclua.emulator"
 local errors = require "arclua.errors"
 
@@ -19,15 +20,8 @@ Without COMMAND it runs until Ctrl-C and prints what to export, so that another 
 With COMMAND it runs that with these variables set, then stops with its exit status:
   arclua emulator --machines 20 -- arclua exec --all -- uname -n]]
 
-local function whole(name, least, most)
-  return function(text)
-    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
-    if not value or value < least or value > most then
-      return nil, ("option '%s': a number from %d to %d expected, got '%s'"):format(name, least,
-        most, text)
-    end
-    return value
-  end
+local function number(name, least, most)
+  return convert.option(name, convert.integer(least, most))
 end
 
 local function throttle_mode(text)
@@ -35,39 +29,27 @@ local function throttle_mode(text)
   if text == "documented" or text == "off" or (factor and factor > 0) then
     return text
   end
-  return nil, ("option '--throttle': documented, off or a factor above 0 expected, got '%s'")
-    :format(text)
-end
-
-local function one_of(name, list)
-  return function(text)
-    for word in list:gmatch "%S+" do
-      if word == text then
-        return text
-      end
-    end
-    return nil, ("option '%s': one of %s expected, got '%s'"):format(name, list, text)
-  end
+  return nil, "documented, off or a factor above 0"
 end
 
 local function build()
   local parser = argparse("arclua emulator", command.summary, EPILOG):add_help(false)
   parser:usage "Usage: arclua emulator [OPTIONS] [-- COMMAND [ARG...]]"
   parser:flag("-h --help", "This text.")
-  parser:option("--machines", "How many machines (3).", nil, whole("--machines", 1, 10000))
+  parser:option("--machines", "How many machines (3).", nil, number("--machines", 1, 10000))
     :argname "N"
   parser:option("--subscriptions", "Spread over so many subscriptions (1).", nil,
-    whole("--subscriptions", 1, 100)):argname "N"
+    number("--subscriptions", 1, 100)):argname "N"
   parser:option("--port", "Listen on this port of 127.0.0.1 (any free one).", nil,
-    whole("--port", 0, 65535)):argname "P"
+    number("--port", 0, 65535)):argname "P"
   parser:option("--setup", "How far SSH is set up: ready, endpoint or none (ready).", nil,
-    one_of("--setup", "ready endpoint none")):argname "HOW"
+    convert.option("--setup", convert.one_of("ready", "endpoint", "none"))):argname "HOW"
   parser:option("--throttle", "ARM's limits: documented, off or a factor (off).", nil,
-    throttle_mode):argname "MODE"
+    convert.option("--throttle", throttle_mode)):argname "MODE"
   parser:option("--page-size", "Machines on a page of ARM's lists (100).", nil,
-    whole("--page-size", 1, 1000)):argname "N"
+    number("--page-size", 1, 1000)):argname "N"
   parser:option("--seed", "Makes faults by chance repeatable.", nil,
-    whole("--seed", 1, math.maxinteger)):argname "N"
+    number("--seed", 1, math.maxinteger)):argname "N"
   parser:option("--log-file", "Append what happens to FILE, one JSON line an event.")
     :argname "FILE"
   parser:flag("--as-root", "As root: log in to the machines as root, not as another user.")

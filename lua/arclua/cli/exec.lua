@@ -84,24 +84,6 @@ local function mode_of(values)
   return values.output or (output.standard(1).is_terminal and "live" or "grouped")
 end
 
--- The machines to work on | nil, exit status.
-local function machines_of(values)
-  local selector, err = options.selector(values)
-  local azure, list
-  if selector then
-    azure, err = command.login()
-  end
-  if azure then
-    list, err = azure:machines(selector)
-  end
-  if not list then
-    return nil, command.fail(err)
-  elseif #list == 0 then
-    return nil, command.nothing_selected()
-  end
-  return list
-end
-
 -- Options that the environment and the configuration may give, too.
 local SETTINGS = { "output", "parallel", "connect_timeout", "timeout", "deadline", "retries" }
 
@@ -114,9 +96,11 @@ local function run(values, words)
   if not opts then
     return command.fail(err)
   end
-  local list, status = machines_of(values)
+  local list, status = command.machines(values)
   if not list then
     return status
+  elseif #list == 0 then
+    return command.nothing_selected()
   end
   local ok
   ok, status = command.confirm("exec", list, values.yes)

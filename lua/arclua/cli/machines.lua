@@ -49,16 +49,9 @@ function machines.run(argv, base)
     return command.usage("machines",
       ("option '--output': table, json or jsonl expected, got '%s'"):format(format))
   end
-  local selector, err = options.selector(values)
-  local azure, list
-  if selector then
-    azure, err = command.login()
-  end
-  if azure then
-    list, err = azure:machines(selector)
-  end
+  local list, status = command.machines(values)
   if not list then
-    return command.fail(err)
+    return status
   end
   printers[format](list, output.standard(1))
   if #list == 0 then
