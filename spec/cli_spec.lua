@@ -195,6 +195,25 @@ describe("arclua", function()
       assert.equal(3000000, #value.stdout + value.truncated)
     end)
 
+    -- The program's own peak of memory, in KiB, after a run of the command line in words.
+    local function peak(words)
+      local ended = run({ "-e", [[
+        require("arclua.cli").main { [0] = "arclua", table.unpack(arg) }
+        io.stderr:write(io.open("/proc/self/status"):read "a") ]],
+        table.unpack(words) }, nil, { discard = true })
+      return assert(tonumber(ended.err:match "VmHWM:%s*(%d+)"), ended.err)
+    end
+
+    it_runs("holds little of 100 MB, whatever it prints", function()
+      if os.getenv "ASAN_OPTIONS" then
+        return -- it keeps what was freed
+      end
+      for _, mode in ipairs { "live", "jsonl", "grouped", "quiet" } do
+        assert.is_true(peak { "exec", "web-01", "-o", mode, "--",
+          "head -c 100000000 /dev/zero | tr '\\0' x" } < 64 * 1024, mode)
+      end
+    end)
+
     -- Runs a shell line in which $PROGRAM is the program: what it prints.
     local function shell(line)
       local env = { PROGRAM = program.path, LD_PRELOAD = false, ARCLUA_CONFIG = "none" }

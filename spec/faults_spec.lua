@@ -81,9 +81,45 @@ describe("signing in", function()
   both("renews a token that ARM refuses", function()
     emulated.with({ machines = 1 }, function(e)
       local az = assert(sign_in(e))
-      e:fault { at = "arm", kind = "answer", status = 401, code = "InvalidAuthenticationToken",
-        times = 1 }
+      for _, code in ipairs { "InvalidAuthenticationToken", "ExpiredAuthenticationToken" } do
+        e:fault { at = "arm", kind = "answer", status = 401, code = code, times = 1 }
+        assert.equal(1, #assert(az:machines {}))
+      end
+    end)
+  end)
+
+  -- Two hours later.
+  local function later(fn)
+    core.skew(7200)
+    local ok, err = pcall(fn)
+    core.skew(0)
+    assert(ok, err)
+  end
+
+  both("renews a token that has expired", function()
+    emulated.with({ machines = 1 }, function(e)
+      local az = assert(sign_in(e))
+      later(function()
+        assert.equal(1, #assert(az:machines {}))
+      end)
+    end)
+  end)
+
+  both("with a given token that has expired says so", function()
+    emulated.with({ machines = 1 }, function(e)
+      local token = arc.credential.static { token = emulated.token(e) }
+      local function login()
+        return arc.login { cloud = e.cloud, credential = token, config = "none",
+          subscription = e.state.subscriptions[1].id }
+      end
+      local az = assert(login())
       assert.equal(1, #assert(az:machines {}))
+      later(function()
+        local list, err = az:machines {}
+        assert.is_nil(list)
+        assert.equal("arm.token-refused", err.reason)
+        assert.is_nil((login()))
+      end)
     end)
   end)
 end)

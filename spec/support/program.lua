@@ -6,7 +6,7 @@ local program = {}
 
 program.path = os.getenv("ARCLUA_PROGRAM") or "build/debug/bin/arclua"
 
-local function collect(stream, into)
+local function collect(stream, into, discard)
   return core.spawn(function()
     local parts = {}
     while true do
@@ -14,15 +14,18 @@ local function collect(stream, into)
       if not chunk then
         break
       end
-      parts[#parts + 1] = chunk
-      into.seen = table.concat(parts)
+      if not discard then
+        parts[#parts + 1] = chunk
+        into.seen = table.concat(parts)
+      end
     end
     stream:close()
     return table.concat(parts)
   end)
 end
 
--- Starts it. opts: stdin (text), env, session. Returns a handle with :wait()
+-- Starts it. opts: stdin (text), env, session, discard (its output is read
+-- but not kept). Returns a handle with :wait()
 -- → { status=, signal=, out=, err= } and :await_output(text).
 function program.start(args, opts)
   opts = opts or {}
@@ -44,7 +47,7 @@ function program.start(args, opts)
       input:write(opts.stdin)
     end)
   end
-  local reading = collect(process:stdout(), handle.out)
+  local reading = collect(process:stdout(), handle.out, opts.discard)
 
   function handle.await_output(_, text)
     while not (handle.out.seen or ""):find(text, 1, true) do
