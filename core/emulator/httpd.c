@@ -412,16 +412,14 @@ struct arc_stream *arc_httpd_stream(struct arc_op *op) {
 static void drain_ready(void *arg) {
   struct arc_httpd *h = arg;
   uint8_t waste[4096];
-  for (;;) {
-    ssize_t n = arc_stream_read(h->stream, waste, sizeof waste);
-    if (n == ARC_AGAIN) {
-      arc_stream_want_read(h->stream, drain_ready, h);
-      return;
-    }
-    if (n <= 0) {
-      finish(h, NULL);
-      return;
-    }
+  ssize_t n = 1;
+  for (int turn = 0; n > 0 && turn < 16; turn++) { // then others have theirs
+    n = arc_stream_read(h->stream, waste, sizeof waste);
+  }
+  if (n > 0 || n == ARC_AGAIN) {
+    arc_stream_want_read(h->stream, drain_ready, h);
+  } else {
+    finish(h, NULL);
   }
 }
 
@@ -446,7 +444,9 @@ struct arc_httpd *arc_httpd_new(struct arc_stream *stream) {
   return h;
 }
 
-bool arc_httpd_busy(const struct arc_httpd *h) { return h->op != NULL; }
+bool arc_httpd_busy(const struct arc_httpd *h) {
+  return h->op || !h->stream; // or it has become a WebSocket
+}
 
 const char *arc_httpd_peer(const struct arc_httpd *h) {
   return h->stream ? h->stream->name : "";

@@ -213,6 +213,9 @@ static ssize_t tls_write(struct arc_stream *s, const void *from, size_t n) {
   ERR_clear_error();
   int rc = SSL_write(t->ssl, from, n > INT_MAX ? INT_MAX : (int)n);
   t->write_wants_read = false;
+  if (SSL_has_pending(t->ssl)) {
+    t->drained = false; // what ended the handshake brought data along
+  }
   if (rc > 0) {
     return rc;
   }
