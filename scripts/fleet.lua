@@ -49,9 +49,7 @@ io.stderr:write("results saved in " .. file .. "\n")
 -- 5. What failed is at hand. result.state is "failed" (the command said no), "unreachable",
 --    "denied", "timeout", "unknown" ...; result.err says why and what to do.
 for result in report:failed() do
-  if result.state == "unreachable" then
-    io.stderr:write(("%s: %s\n"):format(result.name, result.err.message))
-  end
+  io.stderr:write(("not well: %s (%s)\n"):format(result.machine.id, result.state))
 end
 
 -- 6. The exit status: 0 all well, 3 timed out, 4 not reached, 5 the command failed somewhere.
