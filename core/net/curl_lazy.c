@@ -1,50 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* libcurl, loaded at its first call: it and the thirty libraries behind it
- * cost several milliseconds, too much for a program that never dials. Each
- * function that the engine uses stands here under its own name and hands on
- * to the real one; without the library it fails as that function would. */
+ * cost several milliseconds, too much for a program that never dials. */
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
-#include <dlfcn.h>
 #include <stdarg.h>
-#include <uv.h>
+
+#include "util/lazy.h"
 
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
 
-/* Written once, below. */
-static void *library;
-static uv_once_t once = UV_ONCE_INIT;
+ARC_LAZY("libcurl.so.4")
 
-static void load(void) {
-  library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-}
-
-static void *find(const char *name) {
-  uv_once(&once, load);
-  return library ? dlsym(library, name) : NULL;
-}
-
-/* RESULT NAME PARAMS, called with ARGS; FAILED without the library. */
-#define FORWARD(RESULT, NAME, PARAMS, ARGS, FAILED)                            \
-  RESULT NAME PARAMS {                                                         \
-    static RESULT(*real) PARAMS;                                               \
-    if (!real) {                                                               \
-      *(void **)&real = find(#NAME);                                           \
-    }                                                                          \
-    return real ? real ARGS : (FAILED);                                        \
-  }
-#define FORWARD_VOID(NAME, PARAMS, ARGS)                                       \
-  void NAME PARAMS {                                                           \
-    static void(*real) PARAMS;                                                 \
-    if (!real) {                                                               \
-      *(void **)&real = find(#NAME);                                           \
-    }                                                                          \
-    if (real) {                                                                \
-      real ARGS;                                                               \
-    }                                                                          \
-  }
 /* Option functions take one more argument: a long, a pointer or a curl_off_t,
  * all of which travel as one register on the LP64 systems that we serve. */
 #define FORWARD_OPTION(RESULT, NAME, HANDLE, OPTION, FAILED)                   \
