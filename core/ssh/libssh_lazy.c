@@ -52,20 +52,19 @@ FORWARD(const char *, ssh_get_serverbanner, (ssh_session session), (session),
         NULL)
 FORWARD(int, ssh_get_status, (ssh_session session), (session), SSH_ERROR)
 FORWARD(int, ssh_is_connected, (ssh_session session), (session), 0)
-FORWARD(ssh_key, ssh_key_dup, (const ssh_key key), (key), NULL)
+FORWARD(ssh_key, ssh_key_dup, (ssh_key key), (key), NULL)
 FORWARD_VOID(ssh_key_free, (ssh_key key), (key))
 FORWARD(ssh_session, ssh_new, (void), (), NULL)
 FORWARD(int, ssh_options_set,
         (ssh_session session, enum ssh_options_e type, const void *value),
         (session, type, value), SSH_ERROR)
-FORWARD(int, ssh_pki_copy_cert_to_privkey,
-        (const ssh_key cert_key, ssh_key privkey), (cert_key, privkey),
-        SSH_ERROR)
+FORWARD(int, ssh_pki_copy_cert_to_privkey, (ssh_key cert_key, ssh_key privkey),
+        (cert_key, privkey), SSH_ERROR)
 FORWARD(int, ssh_pki_export_privkey_base64,
-        (const ssh_key privkey, const char *passphrase,
-         ssh_auth_callback auth_fn, void *auth_data, char **b64_key),
+        (ssh_key privkey, const char *passphrase, ssh_auth_callback auth_fn,
+         void *auth_data, char **b64_key),
         (privkey, passphrase, auth_fn, auth_data, b64_key), SSH_ERROR)
-FORWARD(int, ssh_pki_export_pubkey_base64, (const ssh_key key, char **b64_key),
+FORWARD(int, ssh_pki_export_pubkey_base64, (ssh_key key, char **b64_key),
         (key, b64_key), SSH_ERROR)
 FORWARD(int, ssh_pki_generate,
         (enum ssh_keytypes_e type, int parameter, ssh_key *pkey),
@@ -92,5 +91,5 @@ FORWARD(int, ssh_userauth_agent, (ssh_session session, const char *username),
 FORWARD(int, ssh_userauth_list, (ssh_session session, const char *username),
         (session, username), SSH_ERROR)
 FORWARD(int, ssh_userauth_publickey,
-        (ssh_session session, const char *username, const ssh_key privkey),
+        (ssh_session session, const char *username, ssh_key privkey),
         (session, username, privkey), SSH_ERROR)
