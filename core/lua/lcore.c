@@ -367,12 +367,6 @@ static int l_shutdown(lua_State *L) {
 }
 
 EXPORT int luaopen_arclua_core(lua_State *L);
-#pragma weak arc_open_http
-#pragma weak arc_open_azure
-#pragma weak arc_open_relay
-#pragma weak arc_open_ssh
-#pragma weak arc_open_crypto
-#pragma weak arc_open_server
 
 EXPORT int luaopen_arclua_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"now", l_now},     {"time", l_time},
@@ -400,17 +394,11 @@ EXPORT int luaopen_arclua_core(lua_State *L) {
   arc_open_process(L);
   arc_open_secret(L);
   arc_open_sys(L);
-  if (arc_open_http)
-    arc_open_http(L);
-  if (arc_open_azure)
-    arc_open_azure(L);
-  if (arc_open_relay)
-    arc_open_relay(L);
-  if (arc_open_ssh)
-    arc_open_ssh(L);
-  if (arc_open_crypto)
-    arc_open_crypto(L);
-  if (arc_open_server)
-    arc_open_server(L);
+  arc_open_http(L);
+  arc_open_azure(L);
+  arc_open_relay(L);
+  arc_open_ssh(L);
+  arc_open_crypto(L);
+  arc_open_server(L);
   return 1;
 }

@@ -62,7 +62,7 @@ static void sanitise(char *to, const char *from) {
       if (printable) {
         *to++ = from[i];
       } else { // NOLINTNEXTLINE: 4 bytes are there
-        to += sprintf(to, "\\x%02x", (unsigned char)from[i]);
+        to += snprintf(to, 5, "\\x%02x", (unsigned char)from[i]);
       }
     }
     from += n;

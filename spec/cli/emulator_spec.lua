@@ -39,6 +39,7 @@ describe("arclua emulator", function()
   for _, case in ipairs {
     { "--machines", "0" }, { "--machines", "x" }, { "--throttle", "often" }, { "--setup", "x" },
     { "--port", "70000" }, { "--bogus" }, { "word" },
+    { "--fault", "nonsense" }, { "--fault", "at=moon,kind=busy" }, { "--fault", "at=relay,x=1" },
   } do
     task("takes no " .. table.concat(case, " "), function()
       local ended = program.run { "emulator", table.unpack(case) }
@@ -46,6 +47,15 @@ describe("arclua emulator", function()
       assert.truthy(ended.err:find("Usage: arclua emulator", 1, true))
     end)
   end
+
+  task("goes wrong as it is told", function()
+    local ended = program.run { "emulator", "--machines", "2",
+      "--fault", "at=sshd,kind=down,machine=web-01", "--", program.path, "exec", "--all", "-o",
+      "jsonl", "--", "true" }
+    assert.equal(4, ended.status)
+    assert.truthy(ended.out:find('"reason":"relay.sshd-refused"', 1, true))
+    assert.truthy(ended.out:find('"state":"ok"', 1, true))
+  end)
 
   task("explains itself", function()
     local ended = program.run { "emulator", "--help" }

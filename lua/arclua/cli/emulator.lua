@@ -5,6 +5,7 @@ local argparse = require "argparse"
 local convert = require "arclua.convert"
 local emulator = require "arclua.emulator"
 local errors = require "arclua.errors"
+local faults = require "arclua.emulator.faults"
 
 local command = { name = "emulator", summary = "a local Azure with Arc machines" }
 
@@ -32,6 +33,11 @@ local function throttle_mode(text)
   return nil, "documented, off or a factor above 0"
 end
 
+local function fault(text)
+  local parsed, why = faults.parse(text)
+  return parsed, not parsed and ("at=PLACE,kind=KIND... (%s)"):format(why) or nil
+end
+
 local function build()
   local parser = argparse("arclua emulator", command.summary, EPILOG):add_help(false)
   parser:usage "Usage: arclua emulator [OPTIONS] [-- COMMAND [ARG...]]"
@@ -48,6 +54,9 @@ local function build()
     convert.option("--throttle", throttle_mode)):argname "MODE"
   parser:option("--page-size", "Machines on a page of ARM's lists (100).", nil,
     number("--page-size", 1, 1000)):argname "N"
+  parser:option("--fault", "Go wrong: at=PLACE,kind=KIND[,times=N][,machine=NAME]... "
+    .. "(repeatable; the list is in docs/emulator.md).", nil,
+    convert.option("--fault", fault)):argname("FAULT"):count "*"
   parser:option("--seed", "Makes faults by chance repeatable.", nil,
     number("--seed", 1, math.maxinteger)):argname "N"
   parser:option("--log-file", "Append what happens to FILE, one JSON line an event.")
@@ -118,7 +127,7 @@ function command.run(args)
   end
   local running <close>, err = emulator.start { machines = opts.machines, port = opts.port,
     as_root = opts.as_root, throttle = opts.throttle, page_size = opts.page_size,
-    seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
+    faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
     log_file = opts.log_file,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }

@@ -74,18 +74,46 @@ local function has_word(words, wanted)
   return false
 end
 
---- Raises: a fault that is not in the table above.
-function Faults:add(fault)
+--- Whether it is a fault of the table above; else nil and what is wrong.
+---@return true|nil, string?
+function faults.check(fault)
   for name in pairs(fault) do
     if not FIELDS[name] then
-      error("unknown field '" .. tostring(name) .. "' of a fault", 3)
+      return nil, "unknown field '" .. tostring(name) .. "' of a fault"
     end
   end
   local kinds = KINDS[fault.at]
   if not kinds then
-    error("unknown place '" .. tostring(fault.at) .. "' of a fault", 3)
+    return nil, "unknown place '" .. tostring(fault.at) .. "' of a fault"
   elseif not fault.kind or not has_word(kinds, fault.kind) then
-    error(("fault at %s: kind is one of %s"):format(fault.at, kinds), 3)
+    return nil, ("fault at %s: kind is one of %s"):format(fault.at, kinds)
+  end
+  return true
+end
+
+--- A fault from text: "at=relay,kind=busy,times=2,machine=web-01".
+---@return table|nil, string?
+function faults.parse(text)
+  local fault = {}
+  for part in text:gmatch "[^,]+" do
+    local name, value = part:match "^([%w_]+)=(.+)$"
+    if not name then
+      return nil, ("NAME=VALUE expected, got '%s'"):format(part)
+    end
+    fault[name] = tonumber(value) or value
+  end
+  local ok, why = faults.check(fault)
+  if not ok then
+    return nil, why
+  end
+  return fault
+end
+
+--- Raises: a fault that is not in the table above.
+function Faults:add(fault)
+  local ok, why = faults.check(fault)
+  if not ok then
+    error(why, 3)
   end
   local rule = { spec = fault, left = fault.times or math.huge, pass = fault.after or 0 }
   self.rules[#self.rules + 1] = rule
