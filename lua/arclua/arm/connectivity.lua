@@ -61,10 +61,11 @@ local function put_endpoint(self, machine)
   return value, err
 end
 
-local function needs_consent(machine, err)
+-- The same text for every machine, so that reports fold it.
+local function needs_consent(err)
   return errors.fail { reason = "arm.setup-needed", op = "connect", phase = "arm",
-    status = err.status, cause = err, message = ("%s has no %s yet"):format(machine.name,
-      err.status == 412 and "SSH service configuration" or "connectivity endpoint") }
+    status = err.status, cause = err, message = ("SSH was never set up: there is no %s")
+      :format(err.status == 412 and "SSH service configuration" or "connectivity endpoint") }
 end
 
 -- listCredentials after a change of ours.
@@ -91,7 +92,7 @@ local function obtain(self, machine, opts)
   elseif err.status ~= 404 and err.status ~= 412 then
     return nil, err
   elseif not opts.enable then
-    return needs_consent(machine, err)
+    return needs_consent(err)
   end
   if err.status == 404 then
     local ok, why = put_endpoint(self, machine)
