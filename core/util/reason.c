@@ -25,7 +25,8 @@ const struct arc_reason arc_reasons[] = {
      "Azure failed on its side: try again later; give the request id to its "
      "support"},
     {"arm.setup-needed", ARC_E_CONFIG, false,
-     "run it once with --enable, which creates the endpoint and the SSH service "
+     "run it once with --enable, which creates the endpoint and the SSH "
+     "service "
      "configuration (for Owners and Contributors)"},
     {"arm.throttled", ARC_E_THROTTLED, true,
      "Azure limits requests a subscription: wait the time it asks for, or "
