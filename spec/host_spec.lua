@@ -4,12 +4,7 @@ local core = require "arclua.core"
 local harness = require "harness"
 local program = require "program"
 
-local function it_ends(name, fn)
-  it(name, function()
-    core.timeout(harness.LIMIT, fn)
-    assert.equal("", harness.leftovers())
-  end)
-end
+local it_ends = harness.ends
 
 local function script(text)
   local path = os.tmpname()

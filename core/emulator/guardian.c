@@ -17,36 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/files.h"
+
 enum {
-  DEPTH = 64,           /* of directories */
   ROUNDS = 20,          /* of the hunt: who forks meanwhile is found again */
   ENVIRON = 256 * 1024, /* most that is read of one environment */
   GRACE_MS = 5000
 };
-
-/* ---- removing a tree ---- */
-
-static void remove_tree(int at, const char *name, int depth) {
-  if (!unlinkat(at, name, 0) || errno == ENOENT || depth > DEPTH) {
-    return;
-  }
-  int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-  if (!dir) {
-    if (fd >= 0) {
-      close(fd);
-    }
-    return;
-  }
-  (void)fchmod(fd, 0700); /* a machine may have locked its own directory */
-  for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-      remove_tree(fd, entry->d_name, depth + 1);
-    }
-  }
-  closedir(dir);
-  (void)unlinkat(at, name, AT_REMOVEDIR);
-}
 
 /* ---- killing what bears the mark ---- */
 
@@ -172,7 +149,7 @@ static _Noreturn void guard(const struct arc_guard *what, int fd, pid_t maker) {
   if (what->mark && *what->mark) {
     hunt_all(what->mark);
   }
-  remove_tree(AT_FDCWD, what->dir, 0);
+  (void)arc_remove_tree(what->dir);
   _exit(0);
 }
 

@@ -386,10 +386,6 @@ struct arc_op *arc_process_wait(struct arc_process *process) {
   return &op->op;
 }
 
-bool arc_process_ended(const struct arc_process *process) {
-  return process->ended;
-}
-
 int arc_process_status(const struct arc_process *process) {
   return process->ended && WIFEXITED(process->status)
              ? WEXITSTATUS(process->status)

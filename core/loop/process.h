@@ -40,7 +40,6 @@ int arc_process_pid(const struct arc_process *process);
 int arc_process_take_fd(struct arc_process *process, int which);
 /* Ends when the process has; then arc_process_status tells how. */
 struct arc_op *arc_process_wait(struct arc_process *process);
-bool arc_process_ended(const struct arc_process *process);
 int arc_process_status(const struct arc_process *process); /* or -1 */
 int arc_process_signal(const struct arc_process *process); /* or 0 */
 /* 0 or negative errno; the process group when it has a session. */

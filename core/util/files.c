@@ -137,9 +137,11 @@ static int remove_entries(int fd) {
   }
   int error = 0;
   struct dirent *entry;
-  while (!error && (entry = readdir(list))) {
+  (void)fchmod(fd, 0700); // its owner may have locked it
+  while ((entry = readdir(list))) {
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-      error = remove_at(dirfd(list), entry->d_name);
+      int failed = remove_at(dirfd(list), entry->d_name);
+      error = error ? error : failed;
     }
   }
   closedir(list);

@@ -18,7 +18,8 @@ int arc_write_file(const char *path, const void *data, size_t n, mode_t mode);
 int arc_append_file(const char *path, const void *data, size_t n, mode_t mode);
 /* Appends the content of path to `into`; EFBIG when it has more than max. */
 int arc_read_file(const char *path, size_t max, struct arc_buf *into);
-/* Removes a file, a link or a whole tree. */
+/* Removes a file, a link or a whole tree: as much of it as it can, then the
+ * first error. */
 int arc_remove_tree(const char *path);
 
 #endif

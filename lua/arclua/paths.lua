@@ -13,12 +13,6 @@ local function home(tail)
   return core.sys.home() .. tail
 end
 
---- Caches and stores of ours.
----@return string
-function paths.state()
-  return env "ARCLUA_STATE" or (env "XDG_STATE_HOME" or home "/.local/state") .. "/arclua"
-end
-
 --- The default configuration file.
 ---@return string
 function paths.config()

@@ -4,12 +4,7 @@ local core = require "arclua.core"
 local harness = require "harness"
 local program = require "program"
 
-local function it_ends(name, fn)
-  it(name, function()
-    core.timeout(harness.LIMIT, fn)
-    assert.equal("", harness.leftovers())
-  end)
-end
+local it_ends = harness.ends
 
 -- A running REPL: :type(text), :expect(text that appears after what was expected before).
 local function at_terminal()

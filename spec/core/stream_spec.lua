@@ -3,16 +3,7 @@ local core = require "arclua.core"
 local harness = require "harness"
 local both = harness.both
 
-local function drain(stream)
-  local parts = {}
-  while true do
-    local chunk, err = stream:read()
-    if not chunk then
-      return table.concat(parts), err
-    end
-    parts[#parts + 1] = chunk
-  end
-end
+local drain = harness.drain
 
 local function connected()
   local listener <close> = assert(core.tcp.listen("127.0.0.1", 0))

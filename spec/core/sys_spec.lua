@@ -46,6 +46,14 @@ describe("sys", function()
     assert.same({ "outside" }, sys.list(dir))
   end)
 
+  it("removes a directory that its owner has locked", function()
+    assert(sys.mkdir(dir .. "/locked/inner"))
+    assert(sys.write_file(dir .. "/locked/inner/f", "x"))
+    assert(sys.chmod(dir .. "/locked/inner", 320)) -- r-x
+    assert(sys.remove(dir .. "/locked"))
+    assert.equal("notfound", select(2, sys.stat(dir .. "/locked")).code)
+  end)
+
   it("prints times as RFC 3339", function()
     assert.equal("2026-11-22T16:41:24Z", sys.utc(1795365684))
     assert.equal("1970-01-01T00:00:00.250Z", sys.utc(0.25))

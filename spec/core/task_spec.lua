@@ -367,23 +367,7 @@ describe("cond", function()
     end
     assert.equal(3, woken)
   end)
-end)
 
-describe("the module", function()
-  it("opened again shares the loop and the tasks of the first", function()
-    local task = core.spawn(core.sleep, 0.001)
-    package.loaded["arclua.core"] = nil
-    local again = require "arclua.core"
-    while task:status() == "running" do
-      again.sleep(0.001)
-    end
-    assert.equal("done", task:status())
-    package.loaded["arclua.core"] = core
-    assert.equal("", harness.leftovers())
-  end)
-end)
-
-describe("cond", function()
   both("tells its waiters that it was closed", function()
     local cond = core.cond()
     local task = core.spawn(function() return cond:wait() end)

@@ -12,16 +12,7 @@ local function open(role)
   return core.relay.websocket(mine, role or "client"), theirs, frames.reader(theirs)
 end
 
-local function read_all(stream)
-  local parts = {}
-  while true do
-    local chunk, err = stream:read()
-    if not chunk then
-      return table.concat(parts), err
-    end
-    parts[#parts + 1] = chunk
-  end
-end
+local read_all = harness.drain
 
 -- What a client reads when its peer sends `bytes`, and the Close code it answers.
 local function told(bytes)

@@ -42,4 +42,24 @@ function harness.both(name, fn)
   end)
 end
 
+-- Declares a spec that waits by turning the loop itself, once: what drives the program.
+function harness.ends(name, fn)
+  busted.it(name, function()
+    bounded(fn)
+    assert.equal("", harness.leftovers())
+  end)
+end
+
+-- All that a stream gives until its end: text, and the error that ended it.
+function harness.drain(stream)
+  local parts = {}
+  while true do
+    local chunk, err = stream:read()
+    if not chunk then
+      return table.concat(parts), err
+    end
+    parts[#parts + 1] = chunk
+  end
+end
+
 return harness
