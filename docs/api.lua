@@ -38,10 +38,15 @@ api.SECTIONS = {
   { title = "The emulator", file = "lua/arclua/emulator/init.lua",
     prefix = { emulator = "arc.emulator", Emulator = "emulator" } },
   { title = "The primitives", file = "lua/arclua/_meta/core.lua", primitives = true,
-    prefix = { core = "core", Task = "task", Stream = "stream", Process = "process",
-      RelayInfo = "relayinfo", Session = "session", Server = "server", Conn = "conn" },
+    prefix = { core = "core", Task = "task", Stream = "stream", Process = "process" },
     intro = "`local core = require \"arclua.core\"`: the C functions below everything above. "
       .. "Whatever waits gives its value, or `nil, err`. Times are seconds." },
+  { title = "The primitives: network", file = "lua/arclua/_meta/net.lua", primitives = true,
+    prefix = { core = "core", RelayInfo = "relayinfo" } },
+  { title = "The primitives: SSH", file = "lua/arclua/_meta/ssh.lua", primitives = true,
+    prefix = { core = "core", Session = "session" } },
+  { title = "The primitives: servers", file = "lua/arclua/_meta/server.lua", primitives = true,
+    prefix = { core = "core", Server = "server", Conn = "conn" } },
 }
 
 local function lines_of(path)

@@ -11,14 +11,16 @@ local TYPES = {
 
 local function stubbed()
   local functions, methods = {}, {}
-  for line in io.lines("lua/arclua/_meta/core.lua") do
-    local name = line:match("^function core%.([%w_.]+)%(")
-    local class, method = line:match("^function (%u%w*):([%w_]+)%(")
-    if name then
-      functions[name] = true
-    elseif class then
-      methods[class] = methods[class] or {}
-      methods[class][method] = true
+  for _, file in ipairs { "core", "net", "ssh", "server" } do
+    for line in io.lines("lua/arclua/_meta/" .. file .. ".lua") do
+      local name = line:match("^function core%.([%w_.]+)%(")
+      local class, method = line:match("^function (%u%w*):([%w_]+)%(")
+      if name then
+        functions[name] = true
+      elseif class then
+        methods[class] = methods[class] or {}
+        methods[class][method] = true
+      end
     end
   end
   return functions, methods

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARC_LSESSION_H
+#define ARC_LSESSION_H
+
+#include <lua.h>
+
+#include "ssh/session.h"
+
+/* What the bindings of sessions share. */
+
+/* The open session at index 1; raises otherwise. */
+struct arc_session *arc_checksession(lua_State *L);
+/* The method session:exec, and the type behind it. */
+int arc_session_lexec(lua_State *L);
+void arc_open_exec(lua_State *L);
+
+#endif

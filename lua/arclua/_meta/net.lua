@@ -1,0 +1,76 @@
+-- SPDX-License-Identifier: MIT
+---@meta arclua.core
+-- The primitives of the network: HTTP, tokens, ARM, the relay.
+local core = {}
+---------------------------------------------------------------- HTTP (lhttp.c)
+core.http = {}
+---@class arclua.HttpRequest
+---@field url string                     https only, but http for loopback
+---@field method string?                 default GET
+---@field headers table<string,string|arclua.Secret>?  a Secret value of Authorization is sent as "Bearer <secret>"
+---@field body string|arclua.Secret|nil
+---@field timeout number?                whole exchange, default 30
+---@field connect_timeout number?        default 10
+---@field max_body integer?              default 8 MiB; larger answers fail with http.too-large
+---@field ca string?                     PEM file added to the trust store for this request
+--- One exchange; a status of 400 and more is an answer, not an error. Header names come in lower case.
+---@param opts arclua.HttpRequest
+---@return { status: integer, headers: table<string,string>, body: string }|nil, arclua.Error?
+function core.http.request(opts) end
+---------------------------------------------------------------- Entra, ARM (lazure.c, on core/azure)
+core.token = {}
+--- One POST to a token endpoint. form values: strings or Secrets.
+---@param opts { url: string, form: table<string,string|arclua.Secret>, ca: string?, timeout: number? }
+---@return arclua.Secret|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret? }
+function core.token.request(opts) end
+--- Runs a command (argv, no shell) whose stdout is az-like JSON {accessToken, expiresOn|expires_on, tenant, subscription}.
+--- The error's message holds stderr, tokens redacted; code notfound when the program is absent.
+---@param opts { args: string[], timeout: number? }
+---@return arclua.Secret|nil, table|arclua.Error   { expires_on=, tenant=?, subscription=? }
+function core.token.command(opts) end
+--- The unverified claims of a JWT that may be shown: { tid=, oid=, appid=, upn=, aud=, exp=, iss= } | nil.
+function core.token.claims(secret) end
+
+core.arm = {}
+---@class arclua.ArmPage
+---@field status integer
+---@field next_link string?
+---@field retry_after number?
+---@field request_id string?
+---@field correlation_id string?
+---@field headers table<string,string>   x-ms-ratelimit-*, location, azure-asyncoperation, etag, www-authenticate only
+--- One request. value: the decoded JSON (null = absent, integers stay integers), true when there is no body.
+--- An error has status, reason by ARM's error.code, message "CODE: text", retry_after, tracking_id = x-ms-request-id.
+---@param opts { url: string, token: arclua.Secret, method: string?, body: string?, headers: table?, ca: string?, timeout: number? }
+---@return any value, arclua.Error? err, arclua.ArmPage? page
+function core.arm.request(opts) end
+--- POST listCredentials; the answer reaches Lua only as relayinfo.
+---@param opts { url: string, token: arclua.Secret, ca: string?, timeout: number? }
+---@return arclua.RelayInfo|nil, arclua.Error?, arclua.ArmPage?
+function core.arm.relay_credentials(opts) end
+
+---@class arclua.RelayInfo   prints "<redacted>"; wiped on :close(); may be used for many connections until it expires
+local RelayInfo = {}
+function RelayInfo:host() end         -- "ns.servicebus.windows.net[:port]"
+function RelayInfo:path() end         -- hybrid connection name
+function RelayInfo:expires_on() end   -- seconds since 1970, or nil
+--- From the JSON text of ARM's answer, also in base64 (given credentials; specs). text: string or Secret.
+---@return arclua.RelayInfo|nil, arclua.Error?
+function core.relayinfo(text) end
+---------------------------------------------------------------- relay (lrelay.c, on core/relay)
+core.relay = {}
+--- One attempt: TCP, TLS, upgrade. A fresh id each call.
+---@param info arclua.RelayInfo
+---@param opts { port: integer, ca: string?, connect_timeout: number?, answer_timeout: number? }  defaults 15, 35
+---@return arclua.Stream|nil, arclua.Error?
+function core.relay.connect(info, opts) end
+--- The second half of connect alone: the upgrade over a stream that reaches the relay some other way; takes it over.
+---@param opts { port: integer, answer_timeout: number? }
+---@return arclua.Stream|nil, arclua.Error?
+function core.relay.upgrade(stream, info, opts) end
+--- A stream of binary WebSocket messages over a stream whose upgrade is done; takes the stream over.
+---@param role "client"|"server"   default client
+---@return arclua.Stream
+function core.relay.websocket(stream, role) end
+
+return core

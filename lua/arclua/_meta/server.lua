@@ -1,0 +1,44 @@
+-- SPDX-License-Identifier: MIT
+---@meta arclua.core
+-- The primitives of the server side: what the emulator is made of.
+local core = {}
+---------------------------------------------------------------- server side (lserver.c, on core/emulator)
+core.server = {}
+--- A TLS listener on 127.0.0.1.
+---@param opts { cert: string, key: string, port: integer? }  PEM texts
+---@return arclua.Server|nil, arclua.Error?  config: certificate and key do not fit
+function core.server.listen(opts) end
+--- Starts a process that, once this one is gone by any signal or the returned stream is closed or
+--- shut down, kills every process whose environment holds `mark` and removes dir. The stream ends
+--- (read gives nil) when that is done. bound: this process ends (TERM, 5 s later KILL) when the one
+--- that started it does.
+---@param opts { dir: string, mark: string?, bound: boolean? }
+---@return arclua.Stream|nil, arclua.Error?
+function core.server.guardian(opts) end
+--- Ends a stream of Conn:websocket by a Close of this code (1000 to 4999).
+function core.server.ws_close(stream, code, reason) end
+---@class arclua.Server
+local Server = {}
+function Server:port() end      -- integer
+function Server:accept() end    -- conn | nil, err; the handshake happens in the conn's first wait
+function Server:close() end     -- no more connections
+---@class arclua.Conn
+local Conn = {}
+--- The next request, plain nil at the end of the connection. A broken request is an error whose
+--- status is the HTTP status to answer (400, 413, 431).
+---@param timeout number?
+---@return { method: string, target: string, path: string, query: string, headers: table<string,string>, names: table<string,string>, body: string, upgrade: boolean }|nil, arclua.Error?
+function Conn:request(timeout) end     -- headers: lower-case names; names: lower case → as received
+--- headers: table; Content-Length is added; "Connection: close" makes it the last answer.
+--- reason may be any text without CR LF.
+function Conn:respond(status, reason, headers, body) end
+--- Answers 101 and turns the connection into a stream of binary messages (server role).
+---@return arclua.Stream|nil, arclua.Error?
+function Conn:websocket() end
+--- Waits until the peer has gone away; what it sends is thrown away.
+function Conn:drain(timeout) end
+function Conn:peer() end        -- "127.0.0.1", port
+function Conn:close() end       -- orderly
+function Conn:abort() end       -- by a reset
+
+return core
