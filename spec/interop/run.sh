@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Checks arclua against programs that are not ours: npm ws, hyco-ws, OpenSSH.
+#   --no-install   use what is there, touch no network
+#   FILE...        only these
+# Node and npm must be there; what they need goes to build/interop.
+set -eu
+cd "$(dirname "$0")/../.."
+
+install=yes
+if [ "${1:-}" = --no-install ]; then
+  install=no
+  shift
+fi
+for program in node npm; do
+  command -v "$program" >/dev/null || {
+    echo "interop: $program is missing (Debian: apt-get install nodejs npm)" >&2
+    exit 1
+  }
+done
+
+peers=build/interop
+if [ "$install" = yes ]; then
+  sh scripts/install-deps.sh --test
+  mkdir -p "$peers"
+  cp spec/interop/peers/* "$peers/"
+  (cd "$peers" && npm install --silent --no-audit --no-fund --ignore-scripts)
+fi
+mkdir -p build
+(
+  flock 9 # two at once build one after the other
+  [ -f build/debug/build.ninja ] || cmake --preset debug >/dev/null
+  cmake --build --preset debug >/dev/null
+) 9>build/lock
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/arclua-interop.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+for name in $(env | sed -n 's/^\(\(AZURE\|ARCLUA\|SSH\)_[A-Z_]*\)=.*/\1/p'); do
+  unset "$name"
+done
+export HOME="$scratch" XDG_STATE_HOME="$scratch/state"
+export XDG_CONFIG_HOME="$scratch/config" XDG_CACHE_HOME="$scratch/cache"
+export ARCLUA_PROGRAM="$PWD/build/debug/bin/arclua" ARCLUA_PEERS="$PWD/$peers"
+export LUA_PATH="lua/?.lua;lua/?/init.lua;spec/support/?.lua;spec/interop/?.lua;;"
+export LUA_CPATH="build/debug/?.so;;"
+lua5.4 "$(command -v busted)" --pattern=_interop "${@:-spec/interop}"
