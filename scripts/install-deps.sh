@@ -5,7 +5,7 @@
 set -eu
 
 build="cmake ninja-build util-linux gcc libc6-dev pkg-config lua5.4 liblua5.4-dev
-libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev libwslay-dev
+libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev
 libssh-dev libhttp-parser-dev libedit-dev lua-cjson lua-argparse
 openssh-server openssh-client libnss-wrapper ca-certificates"
 test="lua-busted openssl libasan8 libubsan1 procps"

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <wslay/wslay.h>
 
 #include "net/wsframe.h"
 #include "util/err.h"
@@ -87,7 +86,7 @@ static void want_close(struct ws *ws, int code, const char *reason) {
 /* ---- sending ---------------------------------------------------------------
  */
 
-static void encode(struct ws *ws, uint8_t opcode, const void *payload,
+static void encode(struct ws *ws, enum arc_wsopcode opcode, const void *payload,
                    size_t n) {
   if (!arc_wsframes_encode(ws->frames, &ws->out, opcode, payload, n)) {
     ws->mute = ws->mute ? ws->mute : arc_err_new(ARC_E_NOMEM, "out of memory");
@@ -98,11 +97,11 @@ static void encode(struct ws *ws, uint8_t opcode, const void *payload,
 static void encode_due(struct ws *ws) {
   if (ws->pong_due && !ws->close_sent && arc_buf_len(&ws->out) <= OUT_MARK) {
     ws->pong_due = false;
-    encode(ws, WSLAY_PONG, ws->pong, ws->n_pong);
+    encode(ws, ARC_WSOP_PONG, ws->pong, ws->n_pong);
   }
   if (ws->close_due && !ws->close_sent) {
     ws->close_sent = true;
-    encode(ws, WSLAY_CONNECTION_CLOSE, ws->close, ws->n_close);
+    encode(ws, ARC_WSOP_CLOSE, ws->close, ws->n_close);
   }
 }
 
@@ -292,7 +291,7 @@ static void keep_alive(void *arg) {
   }
   arc_timer_start(ws->s.loop, &ws->ping, now + PING_MS, keep_alive, ws);
   if (!ws->close_sent && arc_buf_len(&ws->out) <= OUT_MARK) {
-    encode(ws, WSLAY_PING, "", 0);
+    encode(ws, ARC_WSOP_PING, "", 0);
   }
   flush(ws);
 }
@@ -333,7 +332,7 @@ static ssize_t ws_write(struct arc_stream *s, const void *from, size_t n) {
     return ARC_AGAIN;
   }
   n = n < MESSAGE_MAX ? n : MESSAGE_MAX;
-  encode(ws, WSLAY_BINARY_FRAME, from, n);
+  encode(ws, ARC_WSOP_BINARY, from, n);
   flush(ws);
   return (ssize_t)n;
 }

@@ -11,8 +11,18 @@
 
 enum { ARC_WS_CONTROL_MAX = 125 };
 
-/* WebSocket frames without I/O: wslay reads and writes the headers and masks,
- * what RFC 6455 demands beyond that is checked here. */
+/* RFC 6455 §5.2 */
+enum arc_wsopcode {
+  ARC_WSOP_CONTINUATION = 0x0,
+  ARC_WSOP_TEXT = 0x1,
+  ARC_WSOP_BINARY = 0x2,
+  ARC_WSOP_CLOSE = 0x8,
+  ARC_WSOP_PING = 0x9,
+  ARC_WSOP_PONG = 0xa
+};
+
+/* WebSocket frames without I/O, strict wherever RFC 6455 says MUST. A frame is
+ * handed on as it comes, however long it says that it is. */
 struct arc_wsframes;
 
 struct arc_wsframes *arc_wsframes_new(enum arc_ws_role role);
@@ -32,13 +42,14 @@ struct arc_wsnews {
   size_t n_control;
 };
 
-/* Takes bytes from raw, appends payload to data (up to about `mark` bytes),
- * until something is to be told. */
+/* Takes bytes from raw, appends payload to data (up to `mark` bytes), until
+ * something is to be told. */
 enum arc_wsevent arc_wsframes_decode(struct arc_wsframes *frames,
                                      struct arc_buf *raw, struct arc_buf *data,
                                      size_t mark, struct arc_wsnews *news);
-/* Appends one frame (fin set; opcode of RFC 6455 §5.2) to out. */
+/* Appends one frame (fin set) to out; false without memory or randomness. */
 bool arc_wsframes_encode(struct arc_wsframes *frames, struct arc_buf *out,
-                         uint8_t opcode, const void *payload, size_t n);
+                         enum arc_wsopcode opcode, const void *payload,
+                         size_t n);
 
 #endif

@@ -87,12 +87,12 @@ static void check_round(enum arc_ws_role role, struct fuzz_input in) {
     size_t n = (size_t)(kind >> 1) * (kind & 1 ? 1 : 9);
     n = n < in.left ? n : in.left;
     if (n && n <= ARC_WS_CONTROL_MAX && kind % 3 == 0) {
-      DEMAND(arc_wsframes_encode(from, &wire, 0x9, in.at, n));
+      DEMAND(arc_wsframes_encode(from, &wire, ARC_WSOP_PING, in.at, n));
       arc_buf_format(&want, "<%d:", (int)ARC_WS_PING);
       arc_buf_append(&want, in.at, n);
       arc_buf_text(&want, ">");
     } else {
-      DEMAND(arc_wsframes_encode(from, &wire, 0x2, in.at, n));
+      DEMAND(arc_wsframes_encode(from, &wire, ARC_WSOP_BINARY, in.at, n));
       arc_buf_append(&want, in.at, n);
     }
     in.at += n;
