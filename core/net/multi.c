@@ -18,6 +18,7 @@ struct arc_multi {
   struct arc_timer timer;
   struct arc_ready harvest; /* look for ended transfers outside curl */
   struct watch *watches;
+  struct arc_transfer *starved; /* no memory to watch their sockets */
 };
 
 /* A socket that curl wants watched. */
@@ -83,11 +84,22 @@ static struct watch *new_watch(struct arc_multi *m, curl_socket_t fd) {
   return watch;
 }
 
+/* Ended by the harvest: a refusal here would end every transfer. */
+static void starve(struct arc_multi *m, CURL *easy) {
+  struct arc_transfer *transfer = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+  if (transfer && !transfer->starved) {
+    transfer->starved = true;
+    transfer->next_starved = m->starved;
+    m->starved = transfer;
+    arc_ready_post(m->loop, &m->harvest);
+  }
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
                      void *socket_arg) {
   struct arc_multi *m = arg;
   struct watch *watch = socket_arg;
-  (void)easy;
   if (what == CURL_POLL_REMOVE) {
     if (watch) {
       drop_watch(watch);
@@ -98,7 +110,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
   if (!watch) {
     watch = new_watch(m, fd);
     if (!watch) {
-      return -1;
+      starve(m, easy);
+      return 0;
     }
     curl_multi_assign(m->multi, fd, watch);
   }
@@ -127,6 +140,15 @@ static int on_timer(CURLM *multi, long ms, void *arg) {
   return 0;
 }
 
+static void leave_starved(struct arc_transfer *transfer) {
+  struct arc_transfer **link = &transfer->multi->starved;
+  while (*link != transfer) {
+    link = &(*link)->next_starved;
+  }
+  *link = transfer->next_starved;
+  transfer->starved = false;
+}
+
 static void harvest(void *arg) {
   struct arc_multi *m = arg;
   int left;
@@ -140,8 +162,15 @@ static void harvest(void *arg) {
     curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &transfer);
     if (result || m->kind != ARC_MULTI_CONNECT) {
       arc_multi_remove(transfer);
+    } else if (transfer->starved) {
+      leave_starved(transfer); // it went without
     }
     transfer->done(transfer->arg, result);
+  }
+  while (m->starved) {
+    struct arc_transfer *transfer = m->starved;
+    arc_multi_remove(transfer);
+    transfer->done(transfer->arg, CURLE_OUT_OF_MEMORY);
   }
 }
 
@@ -244,6 +273,9 @@ bool arc_multi_add(struct arc_multi *m, struct arc_transfer *transfer) {
 
 void arc_multi_remove(struct arc_transfer *transfer) {
   if (transfer->multi) {
+    if (transfer->starved) {
+      leave_starved(transfer);
+    }
     curl_multi_remove_handle(transfer->multi->multi, transfer->easy);
     transfer->multi = NULL;
   }

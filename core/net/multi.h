@@ -33,6 +33,8 @@ struct arc_transfer {
    * of ARC_MULTI_CONNECT that succeeded) was removed. */
   void (*done)(void *arg, CURLcode result);
   void *arg;
+  bool starved; /* no memory to watch its socket: ends with that */
+  struct arc_transfer *next_starved;
 };
 
 /* Starts transfer->easy. False: curl refused. */

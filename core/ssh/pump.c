@@ -31,14 +31,24 @@ static void stop_input(struct arc_pump *pump) {
   }
 }
 
+/* Without a buffer nothing can go on: both ends learn it. */
+static bool starve(struct arc_pump *pump) {
+  bool news = !pump->ended;
+  pump->ended = true;
+  if (!pump->err) {
+    pump->err = arc_err_new(ARC_E_NOMEM, "out of memory");
+  }
+  shutdown(pump->fd, SHUT_RDWR);
+  return news;
+}
+
 static bool fill_in(struct arc_pump *pump) {
   if (pump->ended || arc_buf_len(&pump->in)) {
     return false;
   }
   uint8_t *room = arc_buf_reserve(&pump->in, CHUNK);
   if (!room) {
-    stop_input(pump);
-    return false;
+    return starve(pump);
   }
   ssize_t n = arc_stream_read(pump->stream, room, CHUNK);
   if (n > 0) {
@@ -77,7 +87,7 @@ static bool fill_out(struct arc_pump *pump) {
   }
   uint8_t *room = arc_buf_reserve(&pump->out, CHUNK);
   if (!room) {
-    return false;
+    return starve(pump);
   }
   ssize_t n = recv(pump->fd, room, CHUNK, MSG_DONTWAIT);
   if (n <= 0) {
