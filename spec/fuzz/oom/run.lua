@@ -43,28 +43,43 @@ local function run(way)
   return result.err == nil and #result.stdout + #result.stderr + result.truncated == 14, result.err
 end
 
--- What running out of memory looks like from Lua: an error value, or Lua's own error.
+-- Ends what is under way; what is left behind, as text.
+local function clean()
+  core.linger()
+  collectgarbage()
+  collectgarbage()
+  core.linger()
+  local left = ""
+  for kind, count in pairs(core.stats()) do
+    left = left .. (count ~= 0 and ("%d %s "):format(count, kind) or "")
+  end
+  return left
+end
+
+-- What is wrong about how a run ended; nil when it is what running out of memory looks like from
+-- Lua: a result, an error value, or Lua's own error.
+local function wrong(ok, done, err)
+  if not ok then
+    return not tostring(done):find("memory", 1, true) and "raised " .. tostring(done) or nil
+  elseif done then
+    return nil
+  elseif type(err) ~= "table" or not err.code then
+    return "neither a result nor an error: " .. tostring(err)
+  end
+  return err.code == "timeout" and "it hung" or nil
+end
+
+-- One run: whether it went well, and how many allocations were made and failed.
 local function attempt(way, first, every)
   arm(first, every)
   local ok, done, err = pcall(core.timeout, LIMIT, run, way)
   local calls, failed = arm(0)
-  core.linger()
-  collectgarbage()
-  collectgarbage()
-  core.linger()
-  if ok and not done and not (type(err) == "table" and err.code) then
-    error(("allocation %d: neither a result nor an error: %s"):format(first, tostring(err)))
-  elseif ok and not done and err.code == "timeout" then
-    error(("allocation %d: it hung"):format(first))
-  elseif not ok and not tostring(done):find("memory", 1, true) then
-    error(("allocation %d: raised %s"):format(first, tostring(done)))
+  local left = clean()
+  local why = wrong(ok, done, err) or left ~= "" and left .. "left behind"
+  if why then
+    error(("allocation %d: %s"):format(first, why))
   end
-  for kind, count in pairs(core.stats()) do
-    if count ~= 0 then
-      error(("allocation %d: %d %s left behind"):format(first, count, kind))
-    end
-  end
-  return ok and done, calls, failed, ok and err or done
+  return ok and done, calls, failed
 end
 
 local function main()
