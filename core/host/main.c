@@ -19,6 +19,7 @@
 #include "lua/lcore.h"
 #include "lua/lstate.h"
 #include "lua/ltask.h"
+#include "net/fdstream.h"
 
 /* A signal sent to the process and to its group comes twice at once: that is
  * one press. */
@@ -56,6 +57,7 @@ static void on_signal(int number) {
     if (host.terminal_known) {
       tcsetattr(STDIN_FILENO, TCSANOW, &host.terminal);
     }
+    arc_fdstream_show_echo();
     _exit(128 + number);
   }
   host.pressed = now;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lua/lcore.h"
+#include "net/secretline.h"
 
 #define SECRET "arclua.secret"
 
@@ -64,13 +65,33 @@ static int l_secret(lua_State *L) {
   return push_copy(L, text, n);
 }
 
+/* (name, take): taken, it is gone for child processes and in /proc, too. */
 static int l_secret_env(lua_State *L) {
-  const char *value = getenv(luaL_checkstring(L, 1));
+  const char *name = luaL_checkstring(L, 1);
+  bool take = lua_toboolean(L, 2);
+  char *value = getenv(name);
   if (!value || !*value) {
     lua_pushnil(L);
     return 1;
   }
-  return push_copy(L, value, strlen(value));
+  push_copy(L, value, strlen(value));
+  if (take) {
+    explicit_bzero(value, strlen(value));
+    unsetenv(name);
+  }
+  return 1;
+}
+
+static int got_line(lua_State *L, struct arc_op *op) {
+  if (op->err) {
+    return arc_pushfail(L, op->err);
+  }
+  arc_pushsecret(L, arc_secretline_take(op));
+  return 1;
+}
+
+static int l_read_secret(lua_State *L) {
+  return arc_await(L, arc_secretline(arc_takestream(L, 1)), got_line);
 }
 
 /* Reads the file into text (SECRET_FILE_MAX + 1 bytes); length or -errno. */
@@ -116,6 +137,7 @@ void arc_open_secret(lua_State *L) {
   static const luaL_Reg functions[] = {{"secret", l_secret},
                                        {"secret_env", l_secret_env},
                                        {"secret_file", l_secret_file},
+                                       {"read_secret", l_read_secret},
                                        {NULL, NULL}};
   arc_newtype(L, SECRET, NULL, secret_gc);
   luaL_newmetatable(L, SECRET);

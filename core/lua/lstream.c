@@ -294,10 +294,23 @@ static int l_pair(lua_State *L) {
 
 static int l_stdio(lua_State *L) {
   lua_Integer fd = luaL_checkinteger(L, 1);
+  lua_Integer out = luaL_optinteger(L, 2, -1);
   luaL_argcheck(L, fd >= 0 && fd <= 2, 1, "0, 1 or 2 expected");
-  struct arc_stream *s = arc_fdstream_stdio(arc_getloop(L), (int)fd);
+  luaL_argcheck(L, out >= -1 && out <= 2, 2, "0, 1 or 2 expected");
+  struct arc_stream *s = arc_fdstream_stdio(arc_getloop(L), (int)fd, (int)out);
   if (!s) {
     return luaL_error(L, "out of memory");
+  }
+  arc_pushstream(L, s);
+  return 1;
+}
+
+static int l_terminal(lua_State *L) {
+  struct arc_err *err = NULL;
+  struct arc_stream *s =
+      arc_fdstream_terminal(arc_getloop(L), lua_toboolean(L, 1), &err);
+  if (!s) {
+    return err ? arc_pushfailnew(L, err) : luaL_error(L, "out of memory");
   }
   arc_pushstream(L, s);
   return 1;
@@ -312,12 +325,21 @@ static int copied(lua_State *L, struct arc_op *op) {
 }
 
 static int l_splice(lua_State *L) {
+  static const struct arc_opt options[] = {
+      {"follow", ARC_OPT_BOOLEAN, 0, false, 0, 0},
+      {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
+  bool follow = false;
   check_open(L, 1);
   check_open(L, 2);
   luaL_argcheck(L, !lua_rawequal(L, 1, 2), 2, "two streams expected");
+  arc_checkoptions(L, 3, options, &follow);
   struct arc_stream *a = arc_takestream(L, 1);
   struct arc_stream *b = arc_takestream(L, 2);
-  return arc_await(L, arc_splice(a, b), copied);
+  struct arc_op *op = arc_splice(a, b);
+  if (op && follow) {
+    arc_splice_follow(op);
+  }
+  return arc_await(L, op, copied);
 }
 
 static int got_stream(lua_State *L, struct arc_op *op) {
@@ -388,8 +410,11 @@ void arc_open_stream(lua_State *L) {
       {"accept", l_accept}, {"port", l_port}, {NULL, NULL}};
   static const luaL_Reg tcp[] = {
       {"connect", l_connect}, {"listen", l_listen}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"pair", l_pair}, {"stdio", l_stdio}, {"splice", l_splice}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"pair", l_pair},
+                                       {"stdio", l_stdio},
+                                       {"splice", l_splice},
+                                       {"terminal", l_terminal},
+                                       {NULL, NULL}};
   arc_newtype(L, STREAM, methods, stream_gc);
   luaL_newmetatable(L, STREAM);
   lua_pushcfunction(L, l_tostring);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,10 +29,24 @@ struct side {
 struct fdstream {
   struct arc_stream base;
   struct side in, out;
-  bool two;  /* out is a descriptor of its own */
-  bool shut; /* no more writes */
-  int parts; /* the stream itself and its poll handles: all must be gone */
+  bool two;   /* out is a descriptor of its own */
+  bool shut;  /* no more writes */
+  bool hides; /* the terminal's echo is off until it is closed */
+  int parts;  /* the stream itself and its poll handles: all must be gone */
 };
+
+/* The one terminal whose echo is off (fd 0: none); static, since a signal
+ * handler that leaves the program at once must be able to put it back. */
+static struct {
+  struct termios before;
+  volatile int fd;
+} restore;
+
+void arc_fdstream_show_echo(void) {
+  if (restore.fd) {
+    tcsetattr(restore.fd, TCSANOW, &restore.before);
+  }
+}
 
 static struct fdstream *self(struct arc_stream *s) {
   return (struct fdstream *)s;
@@ -221,6 +236,10 @@ static void fd_shutdown(struct arc_stream *s) {
 }
 
 static void destroy(struct fdstream *f) {
+  if (f->hides) {
+    arc_fdstream_show_echo();
+    restore.fd = 0;
+  }
   arc_stream_fini(&f->base);
   drop_side(&f->in);
   drop_side(&f->out);
@@ -279,44 +298,80 @@ static void open_side(struct fdstream *f, struct side *side, int fd,
   }
 }
 
-static struct arc_stream *make(struct arc_loop *loop, int fd, int out,
-                               bool shared, const char *name) {
+/* A descriptor, and whether others share it. */
+struct end {
+  int fd;
+  bool shared;
+};
+
+static void close_end(struct end end) {
+  if (end.fd >= 0 && !end.shared) {
+    close(end.fd);
+  }
+}
+
+/* out.fd < 0: in is for both ways. */
+static struct arc_stream *make(struct arc_loop *loop, struct end in,
+                               struct end out, const char *name) {
   struct fdstream *f = calloc(1, sizeof *f);
   if (!f) {
-    if (!shared) {
-      close(fd);
-      if (out >= 0) {
-        close(out);
-      }
-    }
+    close_end(in);
+    close_end(out);
     return NULL;
   }
   arc_stream_init(&f->base, loop, &fd_class, name);
   f->parts = 1;
-  f->two = out >= 0 && out != fd;
-  open_side(f, &f->in, fd, shared);
-  open_side(f, &f->out, f->two ? out : -1, shared);
+  f->two = out.fd >= 0 && out.fd != in.fd;
+  open_side(f, &f->in, in.fd, in.shared);
+  open_side(f, &f->out, f->two ? out.fd : -1, out.shared);
   return &f->base;
 }
 
 struct arc_stream *arc_fdstream_new(struct arc_loop *loop, int fd, int out,
                                     const char *kind_name) {
-  return make(loop, fd, out, false, kind_name);
+  return make(loop, (struct end){fd, false}, (struct end){out, false},
+              kind_name);
 }
 
-struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd) {
-  static const char *const names[] = {"stdin", "stdout", "stderr"};
+/* An open file description of its own, where the kind of file has one:
+ * O_NONBLOCK then stays private. */
+static struct end open_standard(int fd) {
   char path[32];
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   int flags = fcntl(fd, F_GETFL);
   int own = -1;
   if (flags >= 0 && !is_socket(fd) && lseek(fd, 0, SEEK_CUR) < 0) {
-    // An open file description of its own: O_NONBLOCK stays private.
     own = open(path, (flags & (O_ACCMODE | O_APPEND)) | O_NOCTTY | O_CLOEXEC |
                          O_NONBLOCK);
   }
-  return own >= 0 ? make(loop, own, -1, false, names[fd])
-                  : make(loop, fd, -1, true, names[fd]);
+  return own >= 0 ? (struct end){own, false} : (struct end){fd, true};
+}
+
+struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd, int out) {
+  static const char *const names[] = {"stdin", "stdout", "stderr"};
+  struct end none = {-1, false};
+  return make(loop, open_standard(fd), out >= 0 ? open_standard(out) : none,
+              out >= 0 ? "stdin and stdout" : names[fd]);
+}
+
+struct arc_stream *arc_fdstream_terminal(struct arc_loop *loop, bool echo,
+                                         struct arc_err **err) {
+  struct termios hidden;
+  int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 || tcgetattr(fd, &hidden)) {
+    *err = arc_err_errno(errno, "open the terminal");
+    close_end((struct end){fd, false});
+    return NULL;
+  }
+  struct arc_stream *s = arc_fdstream_new(loop, fd, -1, "the terminal");
+  if (s && !echo && !restore.fd) {
+    self(s)->hides = true;
+    restore.before = hidden;
+    restore.fd = fd;
+    hidden.c_lflag = (hidden.c_lflag & ~(tcflag_t)ECHO) | ECHONL;
+    tcsetattr(fd, TCSAFLUSH, &hidden);
+  }
+  return s;
 }
 
 int arc_fdstream_pair(struct arc_loop *loop, struct arc_stream *pair[2]) {

@@ -11,8 +11,16 @@
 struct arc_stream *arc_fdstream_new(struct arc_loop *loop, int fd, int out,
                                     const char *kind_name);
 /* A stream over one of the process's own descriptors 0, 1, 2, which stays
- * open and keeps its flags for whoever shares it. */
-struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd);
+ * open and keeps its flags for whoever shares it. out >= 0: fd is read, out
+ * written. NULL without memory. */
+struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd, int out);
+/* The terminal that controls the process, whatever stdin is. Without echo what
+ * is typed stays unseen until the stream is closed. NULL with *err set when
+ * there is none, without when there is no memory. */
+struct arc_stream *arc_fdstream_terminal(struct arc_loop *loop, bool echo,
+                                         struct arc_err **err);
+/* Puts a hidden echo back; async-signal-safe. */
+void arc_fdstream_show_echo(void);
 /* Two connected streams. 0 or a negative errno. */
 int arc_fdstream_pair(struct arc_loop *loop, struct arc_stream *pair[2]);
 

@@ -21,6 +21,7 @@ struct half {
 struct splice {
   struct arc_op op;
   struct half there, back;
+  bool follows; /* over with the end of b */
 };
 
 static void end(struct splice *all, struct arc_err *err) {
@@ -68,7 +69,7 @@ static void finish_half(struct half *half) {
   half->finished = true;
   arc_buf_free(&half->held);
   arc_stream_shutdown(half->to);
-  if (all->there.finished && all->back.finished) {
+  if ((all->there.finished || all->follows) && all->back.finished) {
     end(all, NULL);
     arc_op_finish(&all->op, NULL);
   }
@@ -128,4 +129,8 @@ struct arc_op *arc_splice(struct arc_stream *a, struct arc_stream *b) {
   arc_stream_want_read(a, move, &all->there);
   arc_stream_want_read(b, move, &all->back);
   return &all->op;
+}
+
+void arc_splice_follow(struct arc_op *op) {
+  ((struct splice *)op)->follows = true;
 }

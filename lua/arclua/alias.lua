@@ -26,6 +26,49 @@ function alias.of(machine, cloud)
   return table.concat(parts, ".")
 end
 
+local GUID = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$"
+
+local function plain(text)
+  local wrong = text == "" or text:find "[^a-z0-9_-]"
+    or text:gsub("_%x%x", ""):find("_", 1, true)
+  return not wrong and text:gsub("_(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end) or nil
+end
+
+--- What an alias says, in lower case; nil when text is none. The subscription's form tells it from
+--- a name with dots.
+---@param text string
+---@return { name: string, resource_group: string, subscription: string, type: string?,
+---   cloud: string? }|nil
+function alias.parse(text)
+  local body = text:lower():match "^(.+)%.arc$"
+  if not body then
+    return nil
+  end
+  local parts = {}
+  for piece in (body .. "."):gmatch "([^.]*)%." do
+    parts[#parts + 1] = plain(piece) or ""
+  end
+  if #parts < 3 or #parts > 5 or not parts[3]:find(GUID) then
+    return nil
+  end
+  local found = { name = parts[1], resource_group = parts[2], subscription = parts[3] }
+  for i = 4, #parts do
+    local key = parts[i]:find "/" and "type" or "cloud"
+    if found[key] then
+      return nil
+    end
+    found[key] = parts[i]
+  end
+  for _, piece in ipairs(parts) do
+    if piece == "" then
+      return nil
+    end
+  end
+  return found
+end
+
 --- The alias of a host reached directly, as OpenSSH spells it.
 ---@return string
 function alias.of_host(host, port)

@@ -96,8 +96,8 @@ end
 local function reach_machine(machine, opts, core, access, progress)
   progress.phase = "relay"
   local stream, err = through_relay(machine, opts, core, access, progress)
-  if not stream then
-    return nil, err
+  if not stream or progress.stream_only then
+    return stream, err
   end
   return login(machine, opts, core, stream, progress)
 end
@@ -159,6 +159,14 @@ function connect.session(machine, opts, progress)
   end
   local reach = machine.host and to_host or to_machine
   return reach(machine, opts, core, chosen.connect_timeout or CONNECT_TIMEOUT, progress)
+end
+
+--- The stream to a machine's SSH server alone, for whoever speaks SSH over it.
+---@param machine arclua.Machine
+---@param opts arclua.ConnectOptions
+---@return arclua.Stream|nil, arclua.Error?
+function connect.stream(machine, opts)
+  return connect.session(machine, opts, { stream_only = true })
 end
 
 return connect

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- A machine's name as people give it: NAME, RG/NAME, SUBSCRIPTION/RG/NAME, a glob of these, an ID.
+-- A machine's name as people give it: NAME, RG/NAME, SUBSCRIPTION/RG/NAME, a glob of these, an ID,
+-- or the alias that known_hosts has.
+local alias = require "arclua.alias"
 local errors = require "arclua.errors"
 local glob = require "arclua.glob"
 local resource_id = require "arclua.resource_id"
@@ -8,7 +10,12 @@ local machine_name = {}
 
 -- The ID that a full name means, nil for other names.
 local function id_of(text, parts)
-  if resource_id.parse(text) then
+  local meant = alias.parse(text)
+  local id = meant and resource_id.machine(meant.subscription, meant.resource_group, meant.name,
+    meant.type)
+  if id and resource_id.parse(id) then
+    return id
+  elseif resource_id.parse(text) then
     return text
   elseif #parts == 3 and not text:find "^/" and not glob.is_pattern(text) then
     return resource_id.machine(parts[1], parts[2], parts[3])

@@ -30,10 +30,11 @@ function resource_id.parse(id)
 end
 
 --- The ID of an Arc machine.
+---@param type_name string?  when it is of another type
 ---@return string
-function resource_id.machine(subscription, resource_group, name)
+function resource_id.machine(subscription, resource_group, name, type_name)
   return ("/subscriptions/%s/resourceGroups/%s/providers/%s/%s"):format(subscription,
-    resource_group, MACHINES, name)
+    resource_group, type_name or MACHINES, name)
 end
 
 --- The form by which IDs are compared.

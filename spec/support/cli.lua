@@ -21,7 +21,7 @@ function cli.with(machines)
 end
 
 -- The emulator's environment with changes laid over it (false removes).
-local function environment(changes)
+function cli.environment(changes)
   local env = { ARCLUA_LOG_LEVEL = false, ARCLUA_CONFIG = "none", LD_PRELOAD = false }
   for _, source in ipairs { cli.e.env, changes or {} } do
     for name, value in pairs(source) do
@@ -33,7 +33,7 @@ end
 
 --- Starts the program; opts as program.start.
 function cli.start(args, changes, opts)
-  local all = { env = environment(changes) }
+  local all = { env = cli.environment(changes) }
   for name, value in pairs(opts or {}) do
     all[name] = value
   end
@@ -48,7 +48,7 @@ end
 --- Runs a shell line in which $PROGRAM is the program: what it prints.
 function cli.shell(line)
   local process <close> = assert(core.process.spawn { stderr = "null",
-    env = environment { PROGRAM = program.path }, args = { "sh", "-c", line } })
+    env = cli.environment { PROGRAM = program.path }, args = { "sh", "-c", line } })
   local stream, text = process:stdout(), ""
   for chunk in function() return stream:read() end do
     text = text .. chunk

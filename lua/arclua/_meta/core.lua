@@ -99,10 +99,15 @@ function core.tcp.listen(host, port) end
 --- Two connected streams (a socket pair), for specs and plumbing.
 function core.pair() end
 --- Copies both ways until both directions ended (end → shutdown, error → abort). Takes both streams.
+---@param opts { follow: boolean? }?   follow: b's end ends the copy, whatever a would still say
 ---@return true|nil, arclua.Error?
-function core.splice(a, b) end
+function core.splice(a, b, opts) end
 --- The process's own stdin (0), stdout (1), stderr (2) as a stream, without changing the descriptor's flags for others.
-function core.stdio(fd) end
+--- With out: fd is read and out written, as one stream.
+function core.stdio(fd, out) end
+--- The process's terminal (/dev/tty) as a stream; without echo, what is typed stays unseen until it is closed.
+---@return arclua.Stream|nil, arclua.Error?
+function core.terminal(echo) end
 
 ---@class arclua.SpawnOptions
 ---@field args string[]              argv; args[1] is searched in PATH, no shell
@@ -141,8 +146,11 @@ function Process:close() end
 ---@class arclua.Secret   prints "<redacted>"; wiped on :close()
 --- From text (the caller's Lua string is not wiped: prefer secret_env, secret_file).
 function core.secret(text) end
---- From an environment variable, nil when unset or empty.
-function core.secret_env(name) end
+--- From an environment variable, nil when unset or empty; take: and out of the environment.
+function core.secret_env(name, take) end
+--- The first line of a stream (a terminal, a program's output), which it takes over and closes. Errors: closed, limit.
+---@return arclua.Secret|nil, arclua.Error?
+function core.read_secret(stream) end
 --- From a file (O_NOFOLLOW; trailing newline dropped): secret | nil, err.
 function core.secret_file(path) end
 

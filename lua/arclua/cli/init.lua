@@ -10,7 +10,7 @@ local FAILED, USAGE = 1, 2
 local EPIPE = 32 -- Linux
 
 -- Commands in the order that help shows them.
-cli.COMMANDS = { "run", "repl", "exec", "machines", "emulator", "version", "help" }
+cli.COMMANDS = { "run", "repl", "exec", "proxy", "machines", "emulator", "version", "help" }
 
 local KNOWN = {}
 for _, name in ipairs(cli.COMMANDS) do
@@ -57,6 +57,9 @@ end
 ---@param argv string[]
 ---@return integer status
 function cli.main(argv)
+  if (argv[0] or ""):match "([^/]*)$":find "^sshProxy" then
+    return require("arclua.cli.sshproxy").run(argv)
+  end
   local from_env, why = globals.from_environment()
   if not from_env then
     return usage(why)

@@ -1,0 +1,85 @@
+-- SPDX-License-Identifier: MIT
+-- arclua proxy MACHINE [PORT]: OpenSSH's ProxyCommand.
+local command = require "arclua.cli.command"
+local connect = require "arclua.connect"
+local convert = require "arclua.convert"
+local core = require "arclua.core"
+local errors = require "arclua.errors"
+local escape = require "arclua.report.escape"
+local options = require "arclua.cli.options"
+local output = require "arclua.output"
+local settings = require "arclua.settings"
+
+local proxy = { name = "proxy", summary = "stdin and stdout to a machine's SSH server" }
+
+-- What ssh itself gives when it could not connect.
+local FAILED = 255
+
+local PORT = convert.integer(1, 65535)
+
+local function parser()
+  local it = options.parser("arclua proxy", "Connects standard input and output to the SSH server "
+    .. "of a machine. In ~/.ssh/config: Host *.arc, ProxyCommand arclua proxy %h",
+    "arclua proxy [options] MACHINE [PORT]")
+  it:argument("machine", "NAME, RG/NAME, SUBSCRIPTION/RG/NAME, a resource ID or NAME.RG.SUB.arc.")
+    :argname "MACHINE"
+  it:argument("port_word", "The same as --port."):args "?":argname "PORT"
+    :convert(convert.option("PORT", PORT))
+  it:group("How to connect",
+    it:option("--port", "SSH port (default: the configured one)."):argname "N"
+      :convert(convert.option("--port", PORT)),
+    it:option("--connect-timeout", "Until connected (60s; 180s after a change of ours).")
+      :argname "DURATION":convert(convert.option("--connect-timeout",
+        settings.KEYS.connect_timeout)),
+    it:flag("--enable", "Set the machine up for SSH where that is missing."),
+    it:flag("--replace", "With --enable and a port: change the port for all users."))
+  return it
+end
+
+--- Copies between stdin/stdout and the stream, until the stream has ended.
+---@return true|nil, arclua.Error?
+function proxy.copy(stream)
+  return core.splice(core.stdio(0, 1), stream, { follow = true })
+end
+
+local function reach(values)
+  local azure, err = command.login()
+  if not azure then
+    return nil, err
+  end
+  local machine
+  machine, err = azure:machine(values.machine)
+  if not machine then
+    return nil, err
+  end
+  return connect.stream(machine, { port = values.port or values.port_word,
+    enable = values.enable, replace = values.replace, connect_timeout = values.connect_timeout })
+end
+
+-- An interruption (ssh ends its proxies by SIGHUP) is no news.
+local function fail(err, name)
+  if errors.is(err) and err.code ~= "cancelled" then
+    output.standard(2):line(("arclua: %s: %s"):format(escape.text(name),
+      escape.text(errors.describe(err), true)))
+  end
+  return FAILED
+end
+
+function proxy.run(argv, base)
+  local values, status = command.parse(parser(), "proxy", argv, base)
+  if not values then
+    return status
+  elseif values.port and values.port_word then
+    return command.usage("proxy", "PORT and option '--port' exclude each other")
+  elseif values.replace and not (values.enable and (values.port or values.port_word)) then
+    return command.usage("proxy", "option '--replace' needs --enable and a port")
+  end
+  local stream, err = reach(values)
+  local ok
+  if stream then
+    ok, err = proxy.copy(stream)
+  end
+  return ok and 0 or fail(err, values.machine)
+end
+
+return proxy
