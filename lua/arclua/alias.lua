@@ -36,21 +36,27 @@ local function plain(text)
   end) or nil
 end
 
+-- Those between dots, decoded; nil when one is not as alias.of writes it.
+local function pieces(body)
+  local list = {}
+  for piece in (body .. "."):gmatch "([^.]*)%." do
+    local text = plain(piece)
+    if not text then
+      return nil
+    end
+    list[#list + 1] = text
+  end
+  return list
+end
+
 --- What an alias says, in lower case; nil when text is none. The subscription's form tells it from
 --- a name with dots.
 ---@param text string
 ---@return { name: string, resource_group: string, subscription: string, type: string?,
 ---   cloud: string? }|nil
 function alias.parse(text)
-  local body = text:lower():match "^(.+)%.arc$"
-  if not body then
-    return nil
-  end
-  local parts = {}
-  for piece in (body .. "."):gmatch "([^.]*)%." do
-    parts[#parts + 1] = plain(piece) or ""
-  end
-  if #parts < 3 or #parts > 5 or not parts[3]:find(GUID) then
+  local parts = pieces(text:lower():match "^(.+)%.arc$" or "")
+  if not parts or #parts < 3 or #parts > 5 or not parts[3]:find(GUID) then
     return nil
   end
   local found = { name = parts[1], resource_group = parts[2], subscription = parts[3] }
@@ -60,11 +66,6 @@ function alias.parse(text)
       return nil
     end
     found[key] = parts[i]
-  end
-  for _, piece in ipairs(parts) do
-    if piece == "" then
-      return nil
-    end
   end
   return found
 end

@@ -101,10 +101,33 @@ local function connect(given, port)
   return stream, err
 end
 
+-- Why there is no connection: the relay's words behind its status, as the official proxy has it.
+local function refusal(err)
+  local from_relay = err.status and err.reason and err.reason:find "^relay%."
+  return from_relay and ("error connecting to the address: %d %s"):format(err.status, err.message)
+    or err.message
+end
+
+local function serve(given, port)
+  local stream, err = connect(given, port)
+  if not stream then
+    say(refusal(err))
+    return FAILED
+  end
+  local ok
+  ok, err = core.splice(core.stdio(0, 1), stream, { follow = true })
+  if not ok and err.code ~= "cancelled" then
+    say("error copying information from the connection: " .. err.message)
+  end
+  return ok and 0 or FAILED
+end
+
+local HELP_FLAGS = { ["-h"] = true, ["-help"] = true, ["--help"] = true }
+
 --- argv: [0] the program's name, then its arguments.
 ---@return integer status
 function sshproxy.run(argv)
-  if argv[1] == "-h" or argv[1] == "-help" or argv[1] == "--help" then
+  if HELP_FLAGS[argv[1]] then
     io.stdout:write(HELP)
     return 0
   end
@@ -117,19 +140,7 @@ function sshproxy.run(argv)
     say(why)
     return USAGE
   end
-  local stream, err = connect(given, port)
-  if not stream then
-    local from_relay = err.status and err.reason and err.reason:find "^relay%."
-    say(from_relay and ("error connecting to the address: %d %s"):format(err.status, err.message)
-      or err.message)
-    return FAILED
-  end
-  local ok
-  ok, err = core.splice(core.stdio(0, 1), stream, { follow = true })
-  if not ok and err.code ~= "cancelled" then
-    say("error copying information from the connection: " .. err.message)
-  end
-  return ok and 0 or FAILED
+  return serve(given, port)
 end
 
 return sshproxy
