@@ -12,6 +12,8 @@
 struct arc_session *arc_checksession(lua_State *L);
 /* The method session:exec, and the type behind it. */
 int arc_session_lexec(lua_State *L);
+/* The method session:direct_tcpip. */
+int arc_session_ltcpip(lua_State *L);
 void arc_open_exec(lua_State *L);
 
 #endif

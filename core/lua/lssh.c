@@ -94,12 +94,23 @@ static void check_agent(lua_State *L, struct arc_session_options *opts) {
   }
 }
 
-static int session_gc(lua_State *L) {
+static int session_close(lua_State *L) {
   void **box = luaL_checkudata(L, 1, SESSION);
   struct arc_session *session = *box;
   *box = NULL;
   if (session) {
     arc_session_close(session);
+  }
+  return 0;
+}
+
+/* A session that is collected lives on below streams that lead through it. */
+static int session_forget(lua_State *L) {
+  void **box = luaL_checkudata(L, 1, SESSION);
+  struct arc_session *session = *box;
+  *box = NULL;
+  if (session) {
+    arc_session_forget(session);
   }
   return 0;
 }
@@ -174,11 +185,17 @@ static int l_keygen(lua_State *L) {
 }
 
 void arc_open_ssh(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"exec", arc_session_lexec}, {"banner", l_banner}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"exec", arc_session_lexec},
+                                     {"direct_tcpip", arc_session_ltcpip},
+                                     {"banner", l_banner},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"connect", l_connect}, {"keygen", l_keygen}, {NULL, NULL}};
-  arc_newtype(L, SESSION, methods, session_gc);
+  arc_newtype(L, SESSION, methods, session_close);
+  luaL_newmetatable(L, SESSION);
+  lua_pushcfunction(L, session_forget);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
   arc_open_exec(L);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "ssh");

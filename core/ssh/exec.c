@@ -96,7 +96,9 @@ static void conclude(struct arc_exec *x) {
 /* The channel has done its work; the last word of a command. */
 static void finish(struct arc_exec *x) {
   struct arc_session *session = x->session;
-  bool opening = x->asked && x->stage == ARC_STAGE_OPEN;
+  enum arc_channel_state state = x->stage > ARC_STAGE_OPEN ? ARC_CHANNEL_OPEN
+                                 : x->asked                ? ARC_CHANNEL_ASKED
+                                                           : ARC_CHANNEL_NONE;
   x->stage = ARC_STAGE_OVER;
   x->ended = arc_loop_now(x->loop);
   arc_timer_stop(x->loop, &x->timer);
@@ -110,7 +112,7 @@ static void finish(struct arc_exec *x) {
   arc_linger_end(x);
   if (x->channel) {
     ssh_remove_channel_callbacks(x->channel, &x->callbacks);
-    arc_channel_drop(session, x->channel, opening);
+    arc_channel_drop(session, x->channel, state);
     x->channel = NULL;
   }
   x->session = NULL;
@@ -193,7 +195,10 @@ static int ask_env(struct arc_exec *x) {
 static int request(struct arc_exec *x) {
   switch (x->stage) {
   case ARC_STAGE_OPEN:
-    x->asked = true;
+    if (!x->asked) {
+      x->asked = true;
+      arc_session_number(x->session);
+    }
     return ssh_channel_open_session(x->channel);
   case ARC_STAGE_PTY:
     return x->pty ? ssh_channel_request_pty_size(x->channel, "xterm", 80, 24)

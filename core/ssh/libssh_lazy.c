@@ -8,8 +8,13 @@
 
 ARC_LAZY("libssh.so.4")
 
+FORWARD(int, ssh_channel_close, (ssh_channel channel), (channel), SSH_ERROR)
 FORWARD_VOID(ssh_channel_free, (ssh_channel channel), (channel))
 FORWARD(ssh_channel, ssh_channel_new, (ssh_session session), (session), NULL)
+FORWARD(int, ssh_channel_open_forward,
+        (ssh_channel channel, const char *remotehost, int remoteport,
+         const char *sourcehost, int localport),
+        (channel, remotehost, remoteport, sourcehost, localport), SSH_ERROR)
 FORWARD(int, ssh_channel_open_session, (ssh_channel channel), (channel),
         SSH_ERROR)
 FORWARD(int, ssh_channel_read_nonblocking,

@@ -78,7 +78,10 @@ static void run_ender(struct arc_exec *x) {
   }
   int rc = SSH_OK;
   if (!l->closed && !l->opened) {
-    l->asked = true;
+    if (!l->asked) {
+      l->asked = true;
+      arc_session_number(x->session);
+    }
     rc = ssh_channel_open_session(l->channel);
     l->opened = rc == SSH_OK;
   }
@@ -191,7 +194,9 @@ void arc_linger_end(struct arc_exec *x) {
   if (l->channel) {
     ssh_remove_channel_callbacks(l->channel, &l->callbacks);
     arc_channel_drop(x->session, l->channel,
-                     l->asked && !l->opened && !l->closed);
+                     l->opened                ? ARC_CHANNEL_OPEN
+                     : l->asked && !l->closed ? ARC_CHANNEL_ASKED
+                                              : ARC_CHANNEL_NONE);
     l->channel = NULL;
   }
   free(l->command);

@@ -22,9 +22,10 @@ enum arc_ssh_phase {
 };
 
 /* Something that lives on an open session (a channel). `step` runs after each
- * turn of libssh; it may leave the session. `closed`: the handle has gone. */
+ * turn of libssh; it may leave the session. `closed`: the handle was closed. */
 struct arc_member {
   struct arc_member *next, *prev;
+  bool keeps; /* lives on when the handle is forgotten, not closed */
   void (*step)(struct arc_member *member);
   void (*closed)(struct arc_member *member);
 };
@@ -47,6 +48,7 @@ struct arc_session {
   struct arc_op *connect; /* who waits for the login, or NULL */
   struct arc_err *err;    /* why it is dead */
   struct arc_member *members;
+  uint32_t channels; /* that were asked to be opened */
   char *user, *alias, *banner;
   enum arc_hostkey_policy policy;
   struct arc_known_hosts *known; /* of the loop */
@@ -61,10 +63,16 @@ void arc_session_unref(struct arc_session *session);
 void arc_session_wake(struct arc_session *session);
 void arc_session_join(struct arc_session *session, struct arc_member *member);
 void arc_session_leave(struct arc_session *session, struct arc_member *member);
-/* Lets a channel (without callbacks) go; opening: the server has been asked to
- * open it and has not yet answered. */
+/* The number that libssh gives the channel whose opening is asked for next. */
+uint32_t arc_session_number(struct arc_session *session);
+/* Lets a channel (without callbacks) go. */
+enum arc_channel_state {
+  ARC_CHANNEL_NONE,  /* the server knows nothing of it, or has refused it */
+  ARC_CHANNEL_ASKED, /* the server has not yet answered the request to open */
+  ARC_CHANNEL_OPEN
+};
 void arc_channel_drop(struct arc_session *session, ssh_channel channel,
-                      bool opening);
+                      enum arc_channel_state state);
 /* libssh has bytes that wait for the connection: write no more now. */
 bool arc_session_congested(const struct arc_session *session);
 /* libssh has given the connection up. */

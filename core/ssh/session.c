@@ -85,15 +85,28 @@ void arc_session_wake(struct arc_session *s) {
   arc_ready_post(s->loop, &s->ready);
 }
 
-void arc_session_close(struct arc_session *s) {
+static void end_handle(struct arc_session *s, bool all) {
   s->handle = false;
   s->stepping++;
   for (struct arc_member *m = s->members, *next; m; m = next) {
     next = m->next;
-    m->closed(m);
+    if (all || !m->keeps) {
+      m->closed(m);
+    }
   }
   s->stepping--;
   arc_session_unref(s);
+}
+
+void arc_session_close(struct arc_session *s) { end_handle(s, true); }
+
+void arc_session_forget(struct arc_session *s) { end_handle(s, false); }
+
+/* libssh counts the channels of a session from here (0.8 to 0.11). */
+enum { FIRST_CHANNEL = 43 };
+
+uint32_t arc_session_number(struct arc_session *s) {
+  return FIRST_CHANNEL + s->channels++;
 }
 
 void arc_session_join(struct arc_session *s, struct arc_member *member) {

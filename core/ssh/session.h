@@ -39,6 +39,9 @@ struct arc_session *arc_session_take(struct arc_op *op);
 /* Gives the handle's reference back: no new channels; commands that still run
  * are ended on the far side first. */
 void arc_session_close(struct arc_session *session);
+/* The same for a handle that was forgotten: streams over the session keep it
+ * until they are closed. */
+void arc_session_forget(struct arc_session *session);
 /* The server's version line; lives as long as the session. */
 const char *arc_session_banner(const struct arc_session *session);
 

@@ -113,6 +113,8 @@ const struct arc_reason arc_reasons[] = {
      "machine's authorized_keys"},
     {"ssh.bad-key", ARC_E_CONFIG, false,
      "the identity file cannot be used, as the message says"},
+    {"ssh.channel-limit", ARC_E_LIMIT, true,
+     "the SSH server is short of resources: try again later"},
     {"ssh.channel-refused", ARC_E_REFUSED, false,
      "the SSH server refused another session: see MaxSessions in its "
      "sshd_config"},
@@ -121,6 +123,15 @@ const struct arc_reason arc_reasons[] = {
      "server (MaxStartups) or one that has banned this address does so too"},
     {"ssh.command-failed", ARC_E_UNKNOWN, false,
      "look at the command's own output: it ran and said no"},
+    {"ssh.forward-denied", ARC_E_DENIED, false,
+     "the jump host's sshd forbids it: see AllowTcpForwarding and PermitOpen "
+     "in "
+     "its sshd_config, and `restrict` in authorized_keys"},
+    {"ssh.forward-failed", ARC_E_REFUSED, false,
+     "the jump host does not reach the target: check name and port as seen "
+     "from there"},
+    {"ssh.forward-unknown", ARC_E_REFUSED, false,
+     "the SSH server knows no forwarding: use another jump host"},
     {"ssh.hostkey-changed", ARC_E_HOSTKEY, false,
      "if the machine was really rebuilt, remove the old key with the "
      "ssh-keygen -R command in the message"},

@@ -43,6 +43,14 @@ local Session = {}
 --- On timeout or cancel the remote command is ended first (5 s at most, by the loop), also when the task is gone.
 ---@return arclua.ExecResult|nil, arclua.Error?
 function Session:exec(command, opts) end
+--- A connection to host:port as the server reaches it (direct-tcpip); a session through it is
+--- `core.ssh.connect(session:direct_tcpip(host, port), opts)`. The session lives on while the stream is
+--- open, and ends it when it is closed itself.
+---@param host string
+---@param port integer
+---@param opts { timeout: number? }?    seconds to open it, default 30
+---@return arclua.Stream|nil, arclua.Error?
+function Session:direct_tcpip(host, port, opts) end
 function Session:close() end            -- orderly; also __close, __gc
 function Session:banner() end           -- the server's version line
 --- Makes an ed25519 key pair PATH (0600) and PATH.pub; returns the public line | nil, err.
