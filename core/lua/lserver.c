@@ -8,6 +8,7 @@
 
 #include "emulator/guardian.h"
 #include "emulator/httpd.h"
+#include "emulator/shape.h"
 #include "emulator/tls.h"
 #include "lua/lcore.h"
 #include "net/fdstream.h"
@@ -18,9 +19,13 @@
 #define CONN_TYPE "arclua.conn"
 #define REQUEST_TYPE "arclua.server.request"
 
+/* What a shaped connection holds like TCP's window: a round trip's bytes. */
+enum { WINDOW = 1024 * 1024, DEFAULT_ABSORBS = 12 * 1024 * 1024 };
+
 struct server {
   struct arc_listener *listener;
   struct arc_tls_server *tls;
+  double latency; /* ms */
 };
 
 /* ---- connections ---- */
@@ -276,7 +281,13 @@ static int finish_accept(lua_State *L, struct arc_op *op) {
   }
   void **box = arc_newbox(L, CONN_TYPE);
   struct arc_stream *tcp = arc_tcp_taken(op);
-  struct arc_stream *tls = arc_tls_accept(server->tls, tcp, tcp->name);
+  if (server->latency > 0) {
+    // A round trip for TCP's handshake.
+    struct arc_line line = {server->latency, 0, WINDOW, 2 * server->latency};
+    tcp = arc_shape_new(tcp, &line);
+  }
+  struct arc_stream *tls =
+      tcp ? arc_tls_accept(server->tls, tcp, tcp->name) : NULL;
   *box = tls ? arc_httpd_new(tls) : NULL;
   if (!*box) {
     return arc_pushfailnew(L, arc_err_new(ARC_E_NOMEM, "out of memory"));
@@ -294,16 +305,19 @@ static int l_listen(lua_State *L) {
   struct {
     const char *cert, *key;
     lua_Integer port;
+    double latency;
   } want = {0};
   static const struct arc_opt opts[] = {
       {"cert", ARC_OPT_STRING, 0, true, 0, 0},
       {"key", ARC_OPT_STRING, sizeof(char *), true, 0, 0},
       {"port", ARC_OPT_INTEGER, 2 * sizeof(char *), false, 0, 65535},
+      {"latency", ARC_OPT_NUMBER, 3 * sizeof(char *), false, 0, 10},
       {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
   arc_checkoptions(L, 1, opts, &want);
   struct server *server = lua_newuserdatauv(L, sizeof *server, 0);
   memset(server, 0, sizeof *server);
   luaL_setmetatable(L, SERVER_TYPE);
+  server->latency = want.latency * 1000;
   struct arc_err *err = NULL;
   server->tls = arc_tls_server_new(want.cert, want.key, &err);
   if (server->tls) {
@@ -354,6 +368,30 @@ static int l_ws_close(lua_State *L) {
   return 0;
 }
 
+/* stream, { latency, rate, absorbs }: the stream at the end of such a line,
+ * whose far end hears of it first. */
+static int l_shape(lua_State *L) {
+  struct {
+    double latency, rate;
+    lua_Integer absorbs;
+  } want = {0, 0, DEFAULT_ABSORBS};
+  static const struct arc_opt opts[] = {
+      {"latency", ARC_OPT_NUMBER, 0, false, 0, 10},
+      {"rate", ARC_OPT_NUMBER, sizeof(double), false, 1, 1e12},
+      {"absorbs", ARC_OPT_INTEGER, 2 * sizeof(double), false, 1, 1 << 30},
+      {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
+  arc_checkstream(L, 1);
+  arc_checkoptions(L, 2, opts, &want);
+  struct arc_line line = {want.latency * 1000, want.rate / 1000,
+                          (size_t)want.absorbs, want.latency * 1000};
+  struct arc_stream *shaped = arc_shape_new(arc_takestream(L, 1), &line);
+  if (!shaped) {
+    return luaL_error(L, "out of memory");
+  }
+  arc_pushstream(L, shaped);
+  return 1;
+}
+
 static const luaL_Reg conn_methods[] = {{"request", l_conn_request},
                                         {"respond", l_conn_respond},
                                         {"websocket", l_conn_websocket},
@@ -369,6 +407,7 @@ static const luaL_Reg request_methods[] = {{NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"listen", l_listen},
                                      {"guardian", l_guardian},
+                                     {"shape", l_shape},
                                      {"ws_close", l_ws_close},
                                      {NULL, NULL}};
 

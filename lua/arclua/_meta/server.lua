@@ -4,8 +4,9 @@
 local core = {}
 ---------------------------------------------------------------- server side (lserver.c, on core/emulator)
 core.server = {}
---- A TLS listener on 127.0.0.1.
----@param opts { cert: string, key: string, port: integer? }  PEM texts
+--- A TLS listener on 127.0.0.1. latency: seconds one way of each connection, TCP's handshake
+--- included.
+---@param opts { cert: string, key: string, port: integer?, latency: number? }  PEM texts
 ---@return arclua.Server|nil, arclua.Error?  config: certificate and key do not fit
 function core.server.listen(opts) end
 --- Starts a process that, once this one is gone by any signal or the returned stream is closed or
@@ -15,6 +16,12 @@ function core.server.listen(opts) end
 ---@param opts { dir: string, mark: string?, bound: boolean? }
 ---@return arclua.Stream|nil, arclua.Error?
 function core.server.guardian(opts) end
+--- Takes the stream over and gives it a line: latency in seconds one way, rate in bytes a second
+--- (nil = any), absorbs = bytes on their way before it pushes back (12 MiB); each direction on its
+--- own. End and reset travel behind the bytes. The far end hears of the line first, then it sends.
+---@param opts { latency: number?, rate: number?, absorbs: integer? }
+---@return arclua.Stream
+function core.server.shape(stream, opts) end
 --- Ends a stream of Conn:websocket by a Close of this code (1000 to 4999).
 function core.server.ws_close(stream, code, reason) end
 ---@class arclua.Server

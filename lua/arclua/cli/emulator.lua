@@ -6,6 +6,7 @@ local convert = require "arclua.convert"
 local emulator = require "arclua.emulator"
 local errors = require "arclua.errors"
 local faults = require "arclua.emulator.faults"
+local profile = require "arclua.emulator.profile"
 
 local command = { name = "emulator", summary = "a local Azure with Arc machines" }
 
@@ -54,6 +55,9 @@ local function build()
     convert.option("--throttle", throttle_mode)):argname "MODE"
   parser:option("--page-size", "Machines on a page of ARM's lists (100).", nil,
     number("--page-size", 1, 1000)):argname "N"
+  parser:option("--profile", "How far all are from each other: near, mid, far or azure "
+    .. "(no delay).", nil, convert.option("--profile", convert.one_of(table.unpack(
+    profile.NAMES)))):argname "NAME"
   parser:option("--fault", "Go wrong: at=PLACE,kind=KIND[,times=N][,machine=NAME]... "
     .. "(repeatable; the list is in docs/emulator.md).", nil,
     convert.option("--fault", fault)):argname("FAULT"):count "*"
@@ -128,7 +132,7 @@ function command.run(args)
   local running <close>, err = emulator.start { machines = opts.machines, port = opts.port,
     as_root = opts.as_root, throttle = opts.throttle, page_size = opts.page_size,
     faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
-    log_file = opts.log_file,
+    log_file = opts.log_file, profile = opts.profile,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }
   if not running then

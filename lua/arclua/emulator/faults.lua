@@ -39,6 +39,8 @@
 --                          all with method = "GET", path = Lua pattern on the lower-case path
 -- entra    answer          status = N, error = TEXT, number = AADSTS number, retry_after = N
 --          drop, slow, black-hole, as above
+local core = require "arclua.core"
+
 local faults = {}
 
 local KINDS = {
@@ -62,7 +64,7 @@ Faults.__index = Faults
 Faults.__name = "arclua.emulator.faults"
 
 function faults.new(seed)
-  return setmetatable({ rules = {}, seed = seed or 1 }, Faults)
+  return setmetatable({ rules = {}, seed = seed or 1, streams = {} }, Faults)
 end
 
 local function has_word(words, wanted)
@@ -129,13 +131,20 @@ function Faults:clear(fault)
   end
 end
 
--- 0..1, the same sequence for the same seed (a 64-bit xorshift*).
-function Faults:random()
-  local x = self.seed
+-- Where a sequence of its own begins for a name: never 0, which xorshift would keep.
+local function start_of(seed, name)
+  return string.unpack("<i8", core.crypto.sha256(seed .. " " .. name)) | 1
+end
+
+--- 0..1 (a 64-bit xorshift*): for the same seed and name the same sequence, whatever the others do
+--- meanwhile. name: a machine's, or nil.
+function Faults:random(name)
+  local key = name or ""
+  local x = self.streams[key] or start_of(self.seed, key)
   x = x ~ (x >> 12)
   x = x ~ (x << 25)
   x = x ~ (x >> 27)
-  self.seed = x
+  self.streams[key] = x
   return ((x * 0x2545F4914F6CDD1D) >> 11) / (1 << 53)
 end
 
@@ -159,7 +168,7 @@ function Faults:take(at, machine, request)
     if rule.left > 0 and matches(spec, at, machine, request) then
       if rule.pass > 0 then
         rule.pass = rule.pass - 1
-      elseif not spec.chance or self:random() < spec.chance then
+      elseif not spec.chance or self:random(machine) < spec.chance then
         rule.left = rule.left - 1
         return spec
       end

@@ -27,7 +27,7 @@ local OPTIONS = {
   seed = "integer", faults = "table", throttle = "string|number", setup = "string",
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
   token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
-  bound = "boolean",
+  bound = "boolean", profile = "string",
 }
 
 ---@class arclua.Emulator
@@ -150,7 +150,8 @@ end
 local function listen(self, port)
   local names = { LOGIN, MANAGEMENT, RELAY, DOMAIN, "localhost" }
   local made = core.crypto.make_ca(names)
-  local server, err = core.server.listen { cert = made.cert, key = made.key, port = port }
+  local server, err = core.server.listen { cert = made.cert, key = made.key, port = port,
+    latency = self.state.profile and self.state.profile.way }
   if not server then
     return nil, err
   end
@@ -181,7 +182,8 @@ end
 
 ---@class arclua.EmulatorOptions
 ---@field machines integer|table[]|nil  how many (3), or a list of { name, group, subscription, os,
----   tags, status, setup, ssh_port }
+---   tags, status, setup, ssh_port, profile, program }; program: a list of words that answers a
+---   connection instead of sshd
 ---@field subscriptions integer?        spread them over so many (1)
 ---@field port integer?                 of 127.0.0.1; default any free one
 ---@field setup string?                 "ready" (default), "endpoint" (no service configuration),
@@ -197,6 +199,8 @@ end
 ---@field as_root boolean?              as root: log in as root, not as another user
 ---@field way string?                   how the machines get a user: "wrapper", "mount", "plain";
 ---   default the first that works (emulator/account.lua)
+---@field profile string?             how far all are from each other: "near", "mid", "far" or
+---   "azure"; machines may have their own
 ---@field log_file string?              gets one JSON line an event
 ---@field bound boolean?                this process ends (TERM, then KILL) when its starter does
 

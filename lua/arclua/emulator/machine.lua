@@ -140,7 +140,7 @@ function machine.start_sshd(emulator, m, watch)
     args[#args + 1] = "-E"
     args[#args + 1] = m.dir .. "/sshd.log"
   end
-  local how = account.command(emulator.who, m.dir .. "/passwd", args)
+  local how = account.command(emulator.who, m.dir .. "/passwd", m.program or args)
   local name, value = emulator.mark:match "^([^=]+)=(.*)$"
   how.env[name] = value
   how.clear_env, how.cwd, how.socket = true, "/", true

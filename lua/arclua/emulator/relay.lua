@@ -4,6 +4,7 @@ local core = require "arclua.core"
 local http = require "arclua.emulator.http"
 local link = require "arclua.emulator.link"
 local machine = require "arclua.emulator.machine"
+local profile = require "arclua.emulator.profile"
 local sas = require "arclua.emulator.sas"
 local text = require "arclua.emulator.text"
 
@@ -163,17 +164,18 @@ local function bridge(emulator, conn, call)
     return refuse(emulator, conn, call, 503, ("connection to localhost:%d failed: %s"):format(
       m.ssh_port, err.message))
   end
-  local stream = conn:websocket()
+  local stream = profile.rendezvous(emulator, m, call.since) and conn:websocket()
   if not stream then
     return false
   end
+  local line = profile.line(m, process:stream())
   m.connections = m.connections + 1
   emulator.log:add("connect", { machine = m.name, id = call.id })
   if fault then
     emulator.log:add("fault", { at = "link", kind = fault.kind, machine = m.name })
-    link.run(stream, process:stream(), fault, watch and process:stderr() or nil)
+    link.run(stream, line, fault, watch and process:stderr() or nil)
   else
-    core.splice(stream, process:stream())
+    core.splice(stream, line)
   end
   machine.part(process)
   emulator.log:add("disconnect", { machine = m.name, id = call.id })
@@ -184,7 +186,8 @@ end
 function relay.connection(emulator, conn, request)
   local entity, query = address_of(request)
   local id = query["sb-hc-id"]
-  local call = { entity = entity, query = query, action = query["sb-hc-action"] or "connect",
+  local call = { since = core.now(), entity = entity, query = query,
+    action = query["sb-hc-action"] or "connect",
     id = id and id:match "^[%w%-_]+$" and id:sub(1, 64) or core.crypto.uuid() }
   local status, reason = check(emulator, request, call)
   if status then

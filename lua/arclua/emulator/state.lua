@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What exists in the emulated cloud: one tenant, subscriptions, groups, machines.
 local core = require "arclua.core"
+local profile = require "arclua.emulator.profile"
 
 local state = {}
 
@@ -83,7 +84,7 @@ end
 --- Adds a machine.
 --- Raises: what cannot be there.
 ---@param spec { name: string, group: string?, subscription: integer?, os: string?, tags: table?,
----   status: string?, setup: string?, ssh_port: integer? }
+---   status: string?, setup: string?, ssh_port: integer?, profile: string?, program: string[]? }
 function state.add_machine(s, spec)
   local id, group = place(s, spec)
   local machine = {
@@ -91,7 +92,8 @@ function state.add_machine(s, spec)
     location = LOCATION, os = spec.os or "linux", tags = spec.tags or {},
     status = spec.status or "Connected", vm_id = uuid_of(id), ssh_port = spec.ssh_port or 22,
     hex = core.crypto.hex(core.crypto.sha256(id:lower())), services = {},
-    changed = core.time(), connections = 0, index = #s.machines + 1,
+    changed = core.time(), connections = 0, index = #s.machines + 1, program = spec.program,
+    profile = profile.find(spec.profile) or s.profile,
   }
   set_up(machine, spec.setup or s.setup)
   s.machines[machine.index] = machine
@@ -117,7 +119,7 @@ function state.new(opts)
     registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
     rendezvous = opts.rendezvous or RENDEZVOUS,
     subscriptions = {}, groups = {}, group_list = {}, machines = {}, by_id = {}, by_name = {},
-    relays = {}, last_ns = 0,
+    relays = {}, last_ns = 0, profile = profile.find(opts.profile),
   }
   for i = 1, opts.subscriptions or 1 do
     local id = SUBSCRIPTION:format(i)
