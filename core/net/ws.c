@@ -86,10 +86,12 @@ static void want_close(struct ws *ws, int code, const char *reason) {
 /* ---- sending ---------------------------------------------------------------
  */
 
+/* A frame that was not sent will never be answered: reading ends, too. */
 static void encode(struct ws *ws, enum arc_wsopcode opcode, const void *payload,
                    size_t n) {
   if (!arc_wsframes_encode(ws->frames, &ws->out, opcode, payload, n)) {
     ws->mute = ws->mute ? ws->mute : arc_err_new(ARC_E_NOMEM, "out of memory");
+    end(ws, arc_err_ref(ws->mute));
   }
 }
 
