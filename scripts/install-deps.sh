@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs what building (and, with --test or --lint, checking) arclua needs
+# Installs what building (and, with --test, --interop or --lint, checking) arclua needs
 # on Debian 12. Says what it does first; does nothing when nothing is missing.
 set -eu
 
@@ -12,13 +12,18 @@ test="lua-busted openssl libasan8 libubsan1 procps"
 lint="lua-check clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev
 luarocks git"
 
+# A node of any origin will do, if it has its npm.
+interop=
+command -v node >/dev/null && command -v npm >/dev/null || interop="nodejs npm"
+
 wanted=$build
 for option; do
   case $option in
   --test) wanted="$wanted $test" ;;
+  --interop) wanted="$wanted $interop" ;;
   --lint) wanted="$wanted $lint" ;;
-  *) echo "install-deps.sh: unknown option '$option'; expected --test or" \
-    "--lint" >&2
+  *) echo "install-deps.sh: unknown option '$option'; expected --test," \
+    "--interop or --lint" >&2
     exit 2 ;;
   esac
 done

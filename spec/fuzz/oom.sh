@@ -6,8 +6,12 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-[ -f build/oom/build.ninja ] || cmake --preset oom >/dev/null
-cmake --build --preset oom >/dev/null
+mkdir -p build
+(
+  flock 9 # two at once build one after the other
+  [ -f build/oom/build.ninja ] || cmake --preset oom >/dev/null
+  cmake --build --preset oom >/dev/null
+) 9>build/lock
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/arclua-oom.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

@@ -13,8 +13,12 @@ case ${1:-} in
 replay | [0-9]*) how=$1; shift ;;
 esac
 
-[ -f build/fuzz/build.ninja ] || cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz
+mkdir -p build
+(
+  flock 9 # two at once build one after the other
+  [ -f build/fuzz/build.ninja ] || cmake --preset fuzz >/dev/null
+  cmake --build --preset fuzz
+) 9>build/lock
 
 [ $# -gt 0 ] || set -- $(cd spec/fuzz && ls *.c | sed 's/\.c$//')
 for target; do
