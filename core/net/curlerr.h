@@ -4,11 +4,12 @@
 
 #include <curl/curl.h>
 
+struct arc_dial;
 struct arc_err;
 
-/* The error of a transfer that ended with `result`: the one map from libcurl's
- * codes. text is its CURLOPT_ERRORBUFFER, host is for the message. */
-struct arc_err *arc_curl_error(CURL *easy, CURLcode result, const char *text,
-                               const char *host);
+/* The error of a dial whose transfer ended with `result`: the one map from
+ * libcurl's codes. A proxy is named by host and port, never with what its
+ * variable holds. */
+struct arc_err *arc_curl_error(const struct arc_dial *dial, CURLcode result);
 
 #endif

@@ -2,32 +2,20 @@
 #include "net/dial.h"
 
 #include <fcntl.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "net/curlerr.h"
+#include "net/dialtls.h"
 #include "net/proxy.h"
 #include "net/trust.h"
+#include "net/way.h"
 #include "util/err.h"
 
 /* Real milliseconds below which a fast clock does not push curl's limit. */
 enum { CONNECT_MS_MIN = 1000 };
-
-/* X25519 alone in the first flight: a P-384 share costs 3 ms of CPU. */
-static const char groups[] = "X25519:P-256:P-384:P-521";
-
-static CURLcode set_up_tls(CURL *easy, void *ctx, void *arg) {
-  (void)easy;
-  SSL_CTX_set1_cert_store(ctx, arg);
-  // curl repeats a send from another buffer, and takes what went out
-  SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                            SSL_MODE_ENABLE_PARTIAL_WRITE);
-  return SSL_CTX_set1_groups_list(ctx, groups) ? CURLE_OK
-                                               : CURLE_SSL_CONNECT_ERROR;
-}
 
 /* libcurl's own sockets would stay open in children. */
 static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose) {
@@ -96,37 +84,6 @@ static struct arc_err *parse_url(struct arc_dial *dial, const char *text) {
   return err;
 }
 
-/* A proxy's own name is resolved by our gate too. */
-static void ask_for_proxy(struct arc_dial *dial, const char *proxy) {
-  CURLU *url = curl_url();
-  unsigned flags = CURLU_DEFAULT_SCHEME | CURLU_NON_SUPPORT_SCHEME;
-  if (url && !curl_url_set(url, CURLUPART_URL, proxy, flags)) {
-    char *host = url_part(url, CURLUPART_HOST);
-    char *port = NULL;
-    if (host && !curl_url_get(url, CURLUPART_PORT, &port, 0)) {
-      dial->ask = bare_host(host);
-      dial->ask_port = atoi(port); // NOLINT: curl has checked it
-    }
-    curl_free(host);
-    curl_free(port);
-  }
-  curl_url_cleanup(url);
-}
-
-static void choose_way(struct arc_dial *dial) {
-  CURL *easy = dial->transfer.easy;
-  const char *proxy =
-      dial->plain ? NULL : arc_proxy_for(dial->host, dial->port);
-  curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "");
-  curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-  if (proxy) {
-    ask_for_proxy(dial, proxy);
-  } else {
-    dial->ask = strdup(dial->host);
-    dial->ask_port = dial->port;
-  }
-}
-
 static void set_options(struct arc_dial *dial, const char *url,
                         double connect_timeout) {
   CURL *easy = dial->transfer.easy;
@@ -155,8 +112,8 @@ static void set_options(struct arc_dial *dial, const char *url,
   // Else curl keeps the first connection's store and puts it in place of the
   // others': one cloud's authority would be trusted for all.
   curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-  curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, set_up_tls);
-  curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, dial->store);
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, arc_dialtls_set_up);
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, dial);
 }
 
 struct arc_err *arc_dial_open(struct arc_dial *dial, struct arc_loop *loop,
@@ -176,15 +133,14 @@ struct arc_err *arc_dial_open(struct arc_dial *dial, struct arc_loop *loop,
     return arc_err_new(ARC_E_NOMEM, "out of memory");
   }
   set_options(dial, url, connect_timeout);
-  choose_way(dial);
-  return NULL;
+  return arc_way_choose(dial);
 }
 
 static void transferred(void *arg, CURLcode result) {
   struct arc_dial *dial = arg;
-  dial->done(dial->arg, result ? arc_curl_error(dial->transfer.easy, result,
-                                                dial->text, dial->host)
-                               : NULL);
+  struct arc_err *err = result ? arc_curl_error(dial, result) : NULL;
+  arc_dialtls_forget(dial);
+  dial->done(dial->arg, err);
 }
 
 static void run(struct arc_dial *dial) {
@@ -211,7 +167,8 @@ static bool set_addresses(struct arc_dial *dial, const char *addresses) {
 static void resolved(void *arg, const char *addresses, struct arc_err *err) {
   struct arc_dial *dial = arg;
   if (!addresses) { // the error is shared by all who asked: ours is a copy
-    struct arc_err *own = arc_err_new(err->code, "%s", err->message);
+    struct arc_err *own = arc_err_new(
+        err->code, "%s%s", dial->proxy ? "the proxy: " : "", err->message);
     if (own->refs) {
       own->retryable = err->retryable;
     }
@@ -229,11 +186,11 @@ static bool is_address(const char *host) {
          uv_inet_pton(AF_INET6, host, &any) == 0;
 }
 
-/* An address needs no question, nor does a proxy whose port is not known. */
+/* An address needs no question. */
 void arc_dial_start(struct arc_dial *dial) {
   dial->dns.fn = resolved;
   dial->dns.arg = dial;
-  if (!dial->ask || is_address(dial->ask)) {
+  if (is_address(dial->ask)) {
     run(dial);
   } else if (!arc_dns_ask(dial->loop, dial->ask, &dial->dns)) {
     dial->done(dial->arg, arc_err_new(ARC_E_NOMEM, "out of memory"));
@@ -250,6 +207,8 @@ void arc_dial_close(struct arc_dial *dial) {
   dial->transfer.easy = NULL;
   curl_slist_free_all(dial->resolve);
   X509_STORE_free(dial->store);
+  arc_dialtls_forget(dial);
+  free(dial->proxy);
   free(dial->host);
   free(dial->ask);
   dial->loop = NULL;

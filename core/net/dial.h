@@ -24,7 +24,14 @@ struct arc_dial {
   char *host; /* of the URL, without brackets */
   char *ask;  /* whose addresses are asked: host or the proxy's */
   int port, ask_port;
-  bool plain; /* http:// (loopback only) */
+  bool plain;           /* http:// (loopback only) */
+  char *proxy;          /* "host:port" for messages; NULL: none */
+  const char *variable; /* the static name of that which gave the proxy */
+  bool proxy_user;      /* it holds a user name */
+  bool proxy_tls;       /* TLS to the proxy, and again to the host in it */
+  bool through;         /* TLS with the host itself has begun */
+  unsigned progress;    /* of a proxy's answer, in bytes */
+  X509 *leaf, *bad;     /* the peer's certificate; the one that was refused */
   char text[CURL_ERROR_SIZE];
   /* Once, from the drain: NULL, or why it did not work (taken over by it). */
   void (*done)(void *arg, struct arc_err *err);

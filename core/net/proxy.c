@@ -134,22 +134,29 @@ bool arc_no_proxy(const char *list, const char *host, int port) {
   return false;
 }
 
-static const char *variable(const char *lower, const char *upper) {
-  const char *value = getenv(lower);
-  if (!value) {
-    value = getenv(upper);
+/* The value of the first name that is set; an empty one means none. */
+static const char *variable(const char *const names[2], const char **name) {
+  for (size_t i = 0; i < 2; i++) {
+    const char *value = getenv(names[i]);
+    if (value) {
+      *name = names[i];
+      return *value ? value : NULL;
+    }
   }
-  return value && *value ? value : NULL;
+  return NULL;
 }
 
-const char *arc_proxy_for(const char *host, int port) {
+const char *arc_proxy_for(const char *host, int port, const char **name) {
+  static const char *const none[] = {"no_proxy", "NO_PROXY"};
+  static const char *const https[] = {"https_proxy", "HTTPS_PROXY"};
+  static const char *const all[] = {"all_proxy", "ALL_PROXY"};
   if (arc_is_loopback(host) || arc_is_link_local(host)) {
     return NULL;
   }
-  const char *none = variable("no_proxy", "NO_PROXY");
-  if (none && arc_no_proxy(none, host, port)) {
+  const char *list = variable(none, name);
+  if (list && arc_no_proxy(list, host, port)) {
     return NULL;
   }
-  const char *proxy = variable("https_proxy", "HTTPS_PROXY");
-  return proxy ? proxy : variable("all_proxy", "ALL_PROXY");
+  const char *proxy = variable(https, name);
+  return proxy ? proxy : variable(all, name);
 }

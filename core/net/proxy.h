@@ -6,9 +6,9 @@
 
 /* The proxy for an https connection to host, as the environment says
  * (HTTPS_PROXY, ALL_PROXY, NO_PROXY and their lower-case forms, which win); a
- * pointer into the environment, or NULL for none. Loopback and link-local
- * hosts have none. */
-const char *arc_proxy_for(const char *host, int port);
+ * pointer into the environment, or NULL for none; *name is that of the
+ * variable. Loopback and link-local hosts have none. */
+const char *arc_proxy_for(const char *host, int port, const char **name);
 
 /* Is host (a name, or an address with or without brackets) this machine:
  * localhost, *.localhost, 127.0.0.0/8, ::1? */

@@ -73,11 +73,24 @@ const struct arc_reason arc_reasons[] = {
     {"machine.posix-only", ARC_E_CONFIG, false,
      "leave the option away for Windows machines, or exclude them with --os "
      "linux"},
+    {"net.bad-proxy", ARC_E_CONFIG, false,
+     "write SCHEME://[USER:PASSWORD@]HOST[:PORT], with http, https, socks5 or "
+     "socks4; other characters of user and password than letters and digits "
+     "as %HH"},
+    {"net.not-tls", ARC_E_PROTOCOL, false,
+     "something on the way answered instead of the service: a captive portal "
+     "(sign in to the network with a browser) or a wrong proxy"},
     {"net.proxy-answer", ARC_E_PROTOCOL, false,
      "a proxy or captive portal answered instead of the service: check "
      "HTTPS_PROXY and NO_PROXY"},
     {"net.proxy-auth", ARC_E_AUTH, false,
      "the proxy wants credentials: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"},
+    {"net.proxy-failed", ARC_E_UNAVAILABLE, true,
+     "the proxy found no way to the service: try again; else ask those who "
+     "run the proxy, or check NO_PROXY"},
+    {"net.proxy-refused", ARC_E_DENIED, false,
+     "ask those who run the proxy to allow CONNECT to port 443 of this host; "
+     "docs/guide.md lists all hosts"},
     {"relay.bad-answer", ARC_E_PROTOCOL, false,
      "what answered is not an Azure Relay: look for a proxy in between"},
     {"relay.bad-credentials", ARC_E_CONFIG, false,
@@ -152,6 +165,14 @@ const struct arc_reason arc_reasons[] = {
      "the SSH server broke the protocol, as the message says"},
     {"tls.expired", ARC_E_TLS, false,
      "the server's certificate has expired, or this machine's clock is wrong"},
+    {"tls.failed", ARC_E_TLS, false,
+     "client and server did not come to terms, as the message says: look for "
+     "a proxy or firewall in between"},
+    {"tls.not-yet-valid", ARC_E_TLS, false,
+     "set this machine's clock: it is probably behind"},
+    {"tls.too-old", ARC_E_TLS, false,
+     "Azure speaks TLS 1.2 and 1.3: look for an old proxy or firewall in "
+     "between"},
     {"tls.untrusted", ARC_E_TLS, false,
      "the certificate is signed by an unknown authority: a TLS-inspecting "
      "proxy? Add its authority with SSL_CERT_FILE"},
