@@ -75,26 +75,29 @@ static bool is_hashed(const char *path) {
   return found;
 }
 
-/* The user's own choice; false when there is none. */
-static bool load_environment(X509_STORE *store, bool *ok) {
+/* The user's own choice; false when there is none. *failed: the variable whose
+ * value cannot be used, or NULL. */
+static bool load_environment(X509_STORE *store, const char **failed) {
   const char *file = secure_getenv("SSL_CERT_FILE");
   const char *dir = secure_getenv("SSL_CERT_DIR");
   bool has_file = file && *file;
   bool has_dir = dir && *dir;
-  *ok = (!has_file || X509_STORE_load_file(store, file)) &&
-        (!has_dir || X509_STORE_load_path(store, dir));
+  if (has_file && !X509_STORE_load_file(store, file)) {
+    *failed = "SSL_CERT_FILE";
+  } else if (has_dir && !X509_STORE_load_path(store, dir)) {
+    *failed = "SSL_CERT_DIR";
+  }
   return has_file || has_dir;
 }
 
 /* A hashed directory costs 0.02 ms, a bundle 47 ms. */
-static bool load_system(X509_STORE *store) {
+static bool load_system(X509_STORE *store, const char **failed) {
   static const char *const dirs[] = {"/etc/ssl/certs", "/etc/pki/tls/certs"};
   static const char *const bundles[] = {
       "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
       "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
-  bool ok;
-  if (load_environment(store, &ok)) {
-    return ok;
+  if (load_environment(store, failed)) {
+    return !*failed;
   }
   for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
     if (is_hashed(dirs[i])) {
@@ -113,13 +116,17 @@ static bool load_system(X509_STORE *store) {
 /* A store with the system's certificates and those of ca, or NULL. */
 static X509_STORE *make_store(const char *ca, struct arc_err **err) {
   X509_STORE *store = X509_STORE_new();
-  if (store && load_system(store) && (!ca || X509_STORE_load_file(store, ca))) {
+  const char *failed = NULL;
+  if (store && load_system(store, &failed) &&
+      (!ca || X509_STORE_load_file(store, ca))) {
     return store;
   }
+  failed = failed ? failed : ca;
   unsigned long code = ERR_peek_last_error();
   const char *why = code ? ERR_reason_error_string(code) : NULL;
   *err = arc_err_new(ARC_E_CONFIG, "cannot read certificates%s%s: %s",
-                     ca ? " of " : "", ca ? ca : "", why ? why : "no memory");
+                     failed ? " of " : "", failed ? failed : "",
+                     why ? why : "no memory");
   ERR_clear_error();
   X509_STORE_free(store);
   return NULL;

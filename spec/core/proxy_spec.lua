@@ -65,7 +65,7 @@ describe("proxy", function()
   local cases = {
     { "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
       "auth net.proxy-auth 407" },
-    { "HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n", "protocol net.proxy-answer 502" },
+    { "HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n", "unavailable net.proxy-failed 502" },
     { "HTTP/1.1 302 Go\r\nLocation: http://x/\r\n\r\n", "protocol net.proxy-answer 302" },
   }
   for _, case in ipairs(cases) do
