@@ -316,6 +316,17 @@ struct arc_op *arc_session_connect(struct arc_loop *loop,
   return &c->op;
 }
 
+const struct arc_question *arc_session_question(const struct arc_session *s) {
+  (void)s;
+  return NULL;
+}
+
+struct arc_op *arc_session_answer(struct arc_session *s,
+                                  struct arc_secret *answer) {
+  (void)s, (void)answer;
+  return NULL;
+}
+
 struct arc_session *arc_session_take(struct arc_op *op) {
   struct connect_op *c = (struct connect_op *)op;
   struct arc_session *s = c->session;

@@ -49,7 +49,7 @@ struct arc_session {
   struct arc_err *err;    /* why it is dead */
   struct arc_member *members;
   uint32_t channels; /* that were asked to be opened */
-  char *user, *alias, *banner;
+  char *user, *alias, *banner, *issue;
   enum arc_hostkey_policy policy;
   struct arc_known_hosts *known; /* of the loop */
   char **known_files;

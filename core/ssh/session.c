@@ -60,6 +60,7 @@ static void destroy(struct arc_session *s) {
   free(s->user);
   free(s->alias);
   free(s->banner);
+  free(s->issue);
   arc_err_unref(s->err);
   free(s);
 }
@@ -279,3 +280,5 @@ struct arc_session *arc_session_new(struct arc_loop *loop,
 const char *arc_session_banner(const struct arc_session *s) {
   return s->banner ? s->banner : "";
 }
+
+const char *arc_session_issue(const struct arc_session *s) { return s->issue; }

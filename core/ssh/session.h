@@ -14,27 +14,71 @@
  * connection in an orderly way. */
 struct arc_session;
 
+/* The methods of RFC 4252 and 4256 that we speak. */
+enum arc_auth_method {
+  ARC_AUTH_PUBLICKEY = 1,
+  ARC_AUTH_KBDINT = 2,
+  ARC_AUTH_PASSWORD = 4
+};
+enum { ARC_AUTH_METHODS = 3 };
+
+/* Are the names of new hosts hashed in known_hosts? */
+enum arc_hash_hosts {
+  ARC_HASH_AS_FILE, /* when the file has hashed names already */
+  ARC_HASH_ALWAYS,
+  ARC_HASH_NEVER
+};
+
 struct arc_session_options {
   const char *user;
   const char *alias;              /* the name in known_hosts */
   const char *const *known_hosts; /* NULL-terminated; NULL = the user's own */
+  enum arc_hash_hosts hash_hosts;
   enum arc_hostkey_policy policy;
-  const char *const *identities; /* NULL-terminated, or NULL */
+  const char *const *identities;   /* NULL-terminated, or NULL */
+  const char *const *certificates; /* the same; beside PATH-cert.pub */
+  bool identities_only;            /* of the agent's keys, only these */
   bool use_agent;
   const char *agent;             /* its socket; NULL = $SSH_AUTH_SOCK */
   struct arc_secret *passphrase; /* borrowed, or NULL */
-  double timeout;                /* seconds from here to logged in */
-  bool windows;                  /* how a command is ended there */
+  struct arc_secret *password;   /* borrowed, or NULL */
+  bool can_ask;                  /* someone answers questions */
+  enum arc_auth_method methods[ARC_AUTH_METHODS]; /* in order; 0 ends them */
+  double timeout; /* seconds from here to logged in */
+  bool windows;   /* how a command is ended there */
+};
+
+/* What a login asks its user. Texts are printable. */
+struct arc_question {
+  enum { ARC_ASK_PASSPHRASE, ARC_ASK_PASSWORD, ARC_ASK_KBDINT } kind;
+  char *text;
+  char *path;               /* the key file, or NULL */
+  char *name, *instruction; /* what the server says of its questions */
+  bool echo;                /* the answer may be seen */
+  int attempt;              /* from 1 */
 };
 
 /* An operation that logs in over stream, which it takes over in any case;
- * arc_session_take gives its result. NULL without memory. */
+ * arc_session_take gives its result: a session that is open, or that asks.
+ * NULL without memory. */
 struct arc_op *arc_session_connect(struct arc_loop *loop,
                                    struct arc_stream *stream,
                                    const struct arc_session_options *opts);
 /* The session of a connect that went well, with the one reference of its
  * handle; the operation has it no more. */
 struct arc_session *arc_session_take(struct arc_op *op);
+
+/* What the session asks before its login goes on, or NULL: it is open. The
+ * time of the login stands still meanwhile. */
+const struct arc_question *
+arc_session_question(const struct arc_session *session);
+/* The login goes on with this answer (borrowed), or without: NULL. As
+ * arc_session_connect; takes the handle's reference over. */
+struct arc_op *arc_session_answer(struct arc_session *session,
+                                  struct arc_secret *answer);
+/* What the server wrote before the login (its banner message), printable, or
+ * NULL; lives as long as the session. */
+const char *arc_session_issue(const struct arc_session *session);
 
 /* Gives the handle's reference back: no new channels; commands that still run
  * are ended on the far side first. */

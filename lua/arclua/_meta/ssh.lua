@@ -9,11 +9,29 @@ core.ssh = {}
 ---@field alias string                 the name in known_hosts
 ---@field known_hosts string[]?        files to read; the first is appended to; default ~/.ssh/known_hosts
 ---@field host_key_policy string?      "accept-new" (default) | "yes" | "no"
----@field identities string[]?         private key files, tried in order
+---@field hash_known_hosts boolean?    new names are hashed; default: as those that the file has
+---@field identities string[]?         key files in order: private, or public with its private half in the agent;
+---PATH-cert.pub beside one counts
+---@field identities_only boolean?     of the agent's keys, only those of the identities
+---@field certificates string[]?       more certificate files, for identities or keys of the agent
 ---@field agent boolean|string|nil     default true: also the keys of $SSH_AUTH_SOCK; a string: of this socket
 ---@field passphrase arclua.Secret?    for encrypted identities
----@field timeout number?              from here to logged in, default 30
+---@field password arclua.Secret?      sent once, as a password or to a single hidden question
+---@field methods string[]?            in order; default { "publickey", "keyboard-interactive", "password" }
+---@field prompt (fun(question: arclua.SshQuestion): arclua.Secret?)?  answers what must be asked, in the
+---connecting task; it may wait. nil: that method is given up. Without it nothing is asked
+---@field timeout number?              from here to logged in, default 30; stands still while prompt runs
 ---@field os string?                   "linux" (default) | "windows": how a command is ended
+---@class arclua.SshQuestion
+---@field kind "passphrase"|"password"|"keyboard-interactive"
+---@field text string                  what to show, printable
+---@field echo boolean                 the answer may be seen
+---@field user string
+---@field alias string
+---@field path string?                 the key file (passphrase)
+---@field name string?                 what the server says of its questions (keyboard-interactive)
+---@field instruction string?
+---@field attempt integer              from 1; after the third refusal nothing is asked again
 --- SSH over a stream, which it takes over. Returns when logged in.
 ---@return arclua.Session|nil, arclua.Error?
 function core.ssh.connect(stream, opts) end
@@ -53,6 +71,9 @@ function Session:exec(command, opts) end
 function Session:direct_tcpip(host, port, opts) end
 function Session:close() end            -- orderly; also __close, __gc
 function Session:banner() end           -- the server's version line
+--- What the server wrote before the login (its Banner), printable; nil: nothing.
+---@return string?
+function Session:issue() end
 --- Makes an ed25519 key pair PATH (0600) and PATH.pub; returns the public line | nil, err.
 function core.ssh.keygen(path, comment) end
 
