@@ -143,7 +143,7 @@ static const char *type_name(mode_t mode) {
 static int l_stat(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct stat st;
-  if (lstat(path, &st)) {
+  if (lua_toboolean(L, 2) ? stat(path, &st) : lstat(path, &st)) {
     return result(L, errno, "stat", path);
   }
   lua_createtable(L, 0, 5);

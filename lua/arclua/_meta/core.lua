@@ -168,7 +168,7 @@ function core.sys.write_file(path, data, mode) end
 function core.sys.append_file(path, data, mode) end  -- O_APPEND|O_NOFOLLOW, one write, under flock
 function core.sys.read_file(path, max) end   -- string | nil, err
 function core.sys.remove(path) end           -- file, link or whole tree (never follows links) | nil, err
-function core.sys.stat(path) end             -- { type="file|directory|link|other", mode=, size=, uid=, mtime= } | nil, err
+function core.sys.stat(path, follow) end     -- of a link itself, or (follow) what it names: { type="file|directory|link|other", mode=, size=, uid=, mtime= } | nil, err
 function core.sys.list(path) end             -- names | nil, err
 function core.sys.chmod(path, mode) end      -- true | nil, err
 function core.sys.chown(path, uid, gid) end  -- true | nil, err
