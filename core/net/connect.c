@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "net/curlerr.h"
 #include "net/curlstream.h"
 #include "net/dial.h"
 #include "util/err.h"
@@ -79,6 +80,14 @@ struct arc_op *arc_connect_start(struct arc_loop *loop, const char *name,
     arc_dial_start(connect->dial);
   }
   return &connect->op;
+}
+
+struct arc_err *arc_connect_late(struct arc_op *op) {
+  struct connect_op *connect = (struct connect_op *)op;
+  struct arc_err *err =
+      connect->dial ? arc_curl_error(connect->dial, CURLE_OPERATION_TIMEDOUT)
+                    : arc_err_new(ARC_E_TIMEOUT, "no connection in time");
+  return arc_err_at(err, NULL, "connect");
 }
 
 struct arc_stream *arc_connect_take(struct arc_op *op) {

@@ -11,6 +11,9 @@
 struct arc_op *arc_connect_start(struct arc_loop *loop, const char *name,
                                  const char *url, const char *ca,
                                  double connect_timeout);
+/* The error to end the wait with when the op takes too long: it knows what it
+ * waits for. */
+struct arc_err *arc_connect_late(struct arc_op *op);
 /* The stream of an op that succeeded; the caller's from now on. */
 struct arc_stream *arc_connect_take(struct arc_op *op);
 

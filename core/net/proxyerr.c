@@ -71,8 +71,8 @@ static struct arc_err *closed(const struct arc_dial *dial) {
 static struct arc_err *nonsense(const struct arc_dial *dial,
                                 const char *spoken) {
   return arc_err_reason("net.proxy-answer",
-                        "what answers at the proxy's address %s does not speak "
-                        "%s as a proxy does",
+                        "what answers as the proxy %s does not speak %s as one "
+                        "does",
                         dial->proxy, spoken);
 }
 

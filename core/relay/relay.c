@@ -244,9 +244,7 @@ static void on_line(void *arg) {
 static void lose_patience(void *arg) {
   struct relay_op *relay = arg;
   if (relay->connect) {
-    struct arc_err *err = arc_err_new(
-        ARC_E_TIMEOUT, "no connection to %s in time", relay->info->host);
-    fail(relay, arc_err_at(err, NULL, "connect"));
+    fail(relay, arc_connect_late(relay->connect));
   } else {
     fail(relay, arc_err_reason("relay.no-answer",
                                "%s did not answer in %g "

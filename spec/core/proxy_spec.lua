@@ -1,105 +1,114 @@
 -- SPDX-License-Identifier: MIT
--- Proxies come from the environment, so the client is a child with its own.
 local core = require "arclua.core"
-local both = require("harness").both
+local certs = require "certs"
+local dialler = require "dialler"
+local ends = require("harness").ends
 
-local NAME = "far.arc.test"
-local made = core.crypto.make_ca { NAME }
-local ca = os.tmpname()
-setup(function() assert(core.sys.write_file(ca, made.ca)) end)
-teardown(function() os.remove(ca) end)
+local NAME = "ns.arc.test"
+local ours, corp = certs.authority "/CN=Ours", certs.authority "/CN=Corp Proxy CA/O=Corp"
+teardown(function()
+  certs.remove(ours)
+  certs.remove(corp)
+end)
 
-local SCRIPT = [[
-local core = require "arclua.core"
-local r, err = core.http.request { url = %q, ca = %q, timeout = 20 }
-io.write(r and r.body or ("%%s %%s %%s"):format(err.code, err.reason, err.status))
-]]
-
--- What a child prints that asks for url with this environment.
-local function ask(url, env)
-  for _, name in ipairs { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy",
-    "NO_PROXY" } do
-    env[name] = env[name] or false
+-- A TLS server of that authority, one request a connection, each answered by answer(conn).
+local function serve(authority, answer)
+  local cert, key = certs.issue(authority, { names = "DNS:" .. NAME })
+  local server = assert(core.server.listen { cert = core.sys.read_file(cert),
+    key = core.sys.read_file(key) })
+  local far = core.spawn(function()
+    for conn in function() return (server:accept()) end do
+      local request = conn:request()
+      if request then
+        answer(conn, request)
+        conn:request(5)
+      end
+      conn:abort()
+    end
+  end)
+  return server, function()
+    far:cancel()
+    far:await()
+    server:close()
   end
-  local child = assert(core.process.spawn { env = env,
-    args = { "lua5.4", "-" }, stdin = "pipe" })
-  local to <close> = child:stdin()
-  local from <close> = child:stdout()
-  to:write(SCRIPT:format(url, ca))
-  to:close()
-  local got = ""
-  for chunk in function() return from:read() end do
-    got = got .. chunk
-  end
-  child:wait()
-  child:close()
-  return got
 end
 
--- A proxy that reads one CONNECT and does what serve(stream) does.
-local function proxy(serve, fn)
+-- Runs fn(its URL) beside a proxy that connects everybody to port.
+local function proxied(port, fn)
   local listener = assert(core.tcp.listen("127.0.0.1", 0))
   local far = core.spawn(function()
-    local stream = assert(listener:accept())
-    local head = ""
-    repeat
-      head = head .. (stream:read() or "\r\n\r\n")
-    until head:find("\r\n\r\n", 1, true)
-    serve(stream)
-    return head
+    for stream in function() return (listener:accept()) end do
+      local head = ""
+      repeat
+        head = head .. (stream:read() or "\r\n\r\n")
+      until head:find("\r\n\r\n", 1, true)
+      stream:write "HTTP/1.1 200 Connection established\r\n\r\n"
+      core.splice(stream, assert(core.tcp.connect("127.0.0.1", port)))
+    end
   end)
-  local got = fn(listener:port())
-  local head = far:await()
+  fn("http://127.0.0.1:" .. listener:port())
+  far:cancel()
+  far:await()
   listener:close()
-  return got, head
-end
-
-local function answer(text)
-  return function(stream)
-    stream:write(text)
-    stream:close()
-  end
 end
 
 describe("proxy", function()
-  local cases = {
-    { "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
-      "auth net.proxy-auth 407" },
-    { "HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n", "unavailable net.proxy-failed 502" },
-    { "HTTP/1.1 302 Go\r\nLocation: http://x/\r\n\r\n", "protocol net.proxy-answer 302" },
-  }
-  for _, case in ipairs(cases) do
-    both("that answers " .. case[1]:sub(10, 12), function()
-      local got, head = proxy(answer(case[1]), function(port)
-        return ask("https://" .. NAME .. "/", { https_proxy = "http://localhost:" .. port })
-      end)
-      assert.equal(case[2], got)
-      assert.truthy(head:find("^CONNECT " .. NAME:gsub("%.", "%%.") .. ":443 HTTP/1.1\r\n"))
+  ends("tunnels, and the certificate is still the server's", function()
+    local server, stop = serve(ours, function(conn) conn:respond(200, "OK", {}, "through") end)
+    proxied(server:port(), function(url)
+      assert.equal("200\tthrough\n", dialler.dial({ ALL_PROXY = url }, NAME, 443,
+        { ca = ours.ca }).text)
+      local err = dialler.dial({ ALL_PROXY = url }, "other.arc.test", 443, { ca = ours.ca })
+      assert.equal("tls.wrong-name", err.reason)
+      assert.truthy(err.message:find("is for ns.arc.test, not for", 1, true), err.message)
     end)
-  end
-
-  both("tunnels, and the certificate is still the server's", function()
-    local server = assert(core.server.listen { cert = made.cert, key = made.key })
-    local far = core.spawn(function()
-      local conn <close> = assert(server:accept())
-      conn:request()
-      conn:respond(200, "OK", {}, "through")
-    end)
-    local got = proxy(function(stream)
-      stream:write("HTTP/1.1 200 Connection established\r\n\r\n")
-      core.splice(stream, assert(core.tcp.connect("127.0.0.1", server:port())))
-    end, function(port)
-      return ask("https://" .. NAME .. "/", { ALL_PROXY = "http://127.0.0.1:" .. port })
-    end)
-    assert.equal("through", got)
-    far:await()
-    server:close()
+    stop()
   end)
 
-  both("is not asked for loopback, nor for what NO_PROXY names", function()
+  ends("that inspects TLS is named, with the authority to add; then it works", function()
+    local server, stop = serve(corp, function(conn) conn:respond(200, "OK", {}, "inspected") end)
+    proxied(server:port(), function(url)
+      for _, kind in ipairs { "http", "relay" } do
+        local err = dialler.dial({ https_proxy = url }, NAME, 443, { ca = ours.ca, kind = kind })
+        assert.equal("tls.untrusted", err.reason)
+        assert.is_false(err.retryable)
+        assert.truthy(err.message:find(NAME .. " (through the proxy " .. url:sub(8) .. "): ", 1,
+          true), err.message)
+        assert.truthy(err.message:find("signed by 'CN = Corp Proxy CA, O = Corp', which is not " ..
+          "known here: a TLS-inspecting proxy?", 1, true), err.message)
+      end
+      assert.truthy(core.reasons["tls.untrusted"].remedy:find("SSL_CERT_FILE", 1, true))
+      assert.equal("200\tinspected\n", dialler.dial({ https_proxy = url, SSL_CERT_FILE = corp.ca },
+        NAME, 443, { ca = ours.ca }).text)
+    end)
+    stop()
+  end)
+
+  ends("that strips Upgrade is named (400_upgrade_stripped)", function()
+    local server, stop = serve(corp, function(conn)
+      conn:respond(400, "This endpoint is only for web-socket requests. TrackingId:1_G2")
+    end)
+    proxied(server:port(), function(url)
+      local err = dialler.dial({ https_proxy = url, SSL_CERT_FILE = corp.ca }, NAME, 443,
+        { ca = ours.ca, kind = "relay" })
+      assert.equal("net.proxy-answer", err.reason)
+      assert.is_false(err.retryable)
+    end)
+    stop()
+  end)
+
+  ends("is not asked for loopback and link-local hosts, nor for what NO_PROXY names", function()
     local env = { HTTPS_PROXY = "http://127.0.0.1:1", NO_PROXY = "x.test, .invalid,10.0.0.0/8" }
-    assert.equal("refused nil 111", ask("https://localhost:1/", env))
-    assert.truthy(ask("https://far.arc.invalid:1/", env):find("^dns "))
-    assert.equal("refused nil 111", ask("https://far.example:1/", env))
+    local function at(host)
+      return dialler.dial(env, host, 1, { ca = ours.ca, seconds = 1 })
+    end
+    for _, host in ipairs { "localhost", "x.arc.localhost", "127.0.0.2" } do
+      local err = at(host)
+      assert.equal("refused", err.code)
+      assert.is_nil(err.message:find("proxy", 1, true))
+    end
+    assert.is_nil(at("169.254.1.1").message:find("the proxy", 1, true))
+    assert.equal("dns", at("far.arc.invalid").code)
+    assert.truthy(at("far.example").message:find("connect to the proxy 127.0.0.1:1", 1, true))
   end)
 end)
