@@ -228,21 +228,25 @@ local function machine_name(path)
   return path:lower():match "/machines/([^/]+)"
 end
 
+local function answer_of(fault)
+  local status, more, body = reply.fail(fault.status or 500, fault.code or "InternalServerError",
+    fault.message or "The server encountered an internal error.", { headers = {
+      ["Retry-After"] = fault.retry_after and ("%d"):format(fault.retry_after) or nil } })
+  return status, more, fault.body or body
+end
+
 --- Answers one request: status, headers, body; or nil and the fault to act out.
 function arm.handle(state, request)
   local headers = {}
   request.query_table = text.pairs(request.query, false, false)
   local fault = state.faults:take("arm", machine_name(request.path), request)
   local status, more, body
-  if fault and fault.kind ~= "answer" then
+  if fault and fault.kind == "answer" then
+    status, more, body = answer_of(fault)
+  elseif fault and fault.kind ~= "short-lived" then
     return nil, fault
-  elseif fault then
-    state.log:add("fault", { at = "arm", status = fault.status, path = request.path })
-    status, more, body = reply.fail(fault.status or 500, fault.code or "InternalServerError",
-      fault.message or "The server encountered an internal error.", { headers = {
-        ["Retry-After"] = fault.retry_after and ("%d"):format(fault.retry_after) or nil } })
-    body = fault.body or body
   else
+    request.lifetime = fault and (fault.lifetime or 0)
     status, more, body = route_request(state, request, headers)
   end
   for name, value in pairs(more) do

@@ -35,7 +35,7 @@ function checks.token(state, request)
       "The access token is invalid.", "The access token is invalid.")
   end
   local audience = tostring(claims.aud):gsub("/$", "")
-  local now = core.time()
+  local now = state.faults:time()
   if audience ~= state.cloud.audience and audience ~= state.cloud.resource_manager then
     return unauthorized(state, "InvalidAuthenticationTokenAudience",
       "The access token has been obtained for wrong audience or resource.",

@@ -201,18 +201,18 @@ function connectivity.service(state, machine, request, endpoint, name)
 end
 
 -- The JWT that the agent will check: which machine, which port.
-local function service_token(state, machine, service, expires)
+local function service_token(state, machine, service, dies)
   local header = json.encode { alg = "RS256", typ = "JWT", kid = state.kid }
   return core.crypto.jwt_sign(state.key, header, json.encode {
-    aud = "arclua-emulator-agent", iss = state.cloud.resource_manager, exp = expires + GRACE,
-    nbf = math.floor(core.time()) - 300, sub = machine.id:lower(), service = service.service,
-    port = service.port, jti = core.crypto.uuid(),
+    aud = "arclua-emulator-agent", iss = state.cloud.resource_manager, exp = dies,
+    nbf = math.floor(state.faults:time()) - 300, sub = machine.id:lower(),
+    service = service.service, port = service.port, jti = core.crypto.uuid(),
   })
 end
 
 -- Each call names a hybrid connection of its own: the time in nanoseconds, never twice.
-local function open_relay(state, machine, expires)
-  local now = math.floor(core.time())
+local function open_relay(state, machine, dies)
+  local now = math.floor(state.faults:time())
   state.last_ns = math.max(state.last_ns + 1, now * 1000000000)
   for path, relay in pairs(state.relays) do
     if relay.expires < now then
@@ -220,7 +220,7 @@ local function open_relay(state, machine, expires)
     end
   end
   local path = ("microsoft.hybridcompute/machines/%s/%d/v2"):format(machine.hex, state.last_ns)
-  state.relays[path] = { machine = machine, expires = expires + GRACE }
+  state.relays[path] = { machine = machine, expires = dies }
   return path
 end
 
@@ -241,6 +241,20 @@ local function service_named(machine, wanted)
   end
 end
 
+-- The credentials: good for a little longer than promised, or (a fault) for less.
+local function grant(state, machine, request, seconds, service)
+  local now = math.floor(state.faults:time())
+  local expires = now + seconds
+  local dies = request.lifetime and now + math.floor(request.lifetime) or expires + GRACE
+  local path = open_relay(state, machine, dies)
+  state.log:add("credentials", { machine = machine.name, expires = expires })
+  return {
+    namespaceName = state.relay_namespace, namespaceNameSuffix = state.cloud.relay_suffix,
+    hybridConnectionName = path, accessKey = sas.make(state, path, dies), expiresOn = expires,
+    serviceConfigurationToken = service and service_token(state, machine, service, dies) or nil,
+  }
+end
+
 --- POST …/endpoints/{endpoint}/listCredentials
 function connectivity.list_credentials(state, machine, request, endpoint)
   local body, seconds = body_of(request), seconds_of(request.query_table)
@@ -259,17 +273,8 @@ function connectivity.list_credentials(state, machine, request, endpoint)
       ("The service configuration for service '%s' is not enabled on the endpoint."):format(
         tostring(wanted)))
   end
-  local expires = math.floor(core.time()) + seconds
-  local path = open_relay(state, machine, expires)
-  local with_token = service and connectivity.has_services(version)
-  state.log:add("credentials", { machine = machine.name, expires = expires })
-  return 200, {}, { relay = {
-    namespaceName = state.relay_namespace, namespaceNameSuffix = state.cloud.relay_suffix,
-    hybridConnectionName = path,
-    accessKey = sas.make(state, path, expires + GRACE), expiresOn = expires,
-    serviceConfigurationToken = with_token
-      and service_token(state, machine, service, expires) or nil,
-  } }
+  return 200, {}, { relay = grant(state, machine, request, seconds,
+    connectivity.has_services(version) and service or nil) }
 end
 
 return connectivity

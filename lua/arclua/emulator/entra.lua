@@ -76,9 +76,8 @@ local function check_client(state, form)
   end
 end
 
-local function issue(state, resource)
-  local now = math.floor(core.time())
-  local lifetime = state.token_lifetime
+local function issue(state, resource, lifetime)
+  local now = math.floor(state.faults:time())
   local header = json.encode { alg = "RS256", typ = "JWT", kid = state.kid }
   local claims = json.encode {
     aud = resource, iss = ("%s/%s/v2.0"):format(state.cloud.authority, state.tenant),
@@ -86,7 +85,7 @@ local function issue(state, resource)
     appidacr = "1", idtyp = "app", oid = state.object_id, sub = state.object_id,
     tid = state.tenant, uti = core.crypto.base64url(core.crypto.random(16)), ver = "1.0",
   }
-  return core.crypto.jwt_sign(state.key, header, claims), lifetime
+  return core.crypto.jwt_sign(state.key, header, claims)
 end
 
 local function token(state, tenant, request)
@@ -109,7 +108,8 @@ local function token(state, tenant, request)
     state.log:add("token-refused", { number = refusal[3] })
     return refuse(table.unpack(refusal))
   end
-  local jwt, lifetime = issue(state, resource)
+  local lifetime = state.token_lifetime
+  local jwt = issue(state, resource, request.lifetime or lifetime)
   state.log:add("token", { client_id = form.client_id, resource = resource })
   return 200, {}, { token_type = "Bearer", expires_in = math.floor(lifetime),
     ext_expires_in = math.floor(lifetime), access_token = jwt }
@@ -151,8 +151,9 @@ local ROUTES = {
 function entra.handle(state, request)
   local fault = state.faults:take("entra", nil, request)
   if fault and fault.kind == "answer" then
-    state.log:add("fault", { at = "entra", status = fault.status })
     return answer_of(fault)
+  elseif fault and fault.kind == "short-lived" then
+    request.lifetime = fault.lifetime or 0
   elseif fault then
     return nil, fault
   end

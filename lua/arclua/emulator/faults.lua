@@ -6,11 +6,15 @@
 --   times   = N        then it is used up (nil: for ever)
 --   after   = N        lets the first N matching requests pass
 --   chance  = 0..1     of each match, by the emulator's seed (nil: always)
+--   begins  = SECONDS  nothing before, from when it was added (nil: at once)
+--   lasts   = SECONDS  from then on (nil: for ever): a storm
+-- Each that strikes is one event "fault" in the log.
 -- handle:fault returns the fault; handle:clear(fault) ends it, handle:clear() ends all.
 --
 -- at       kind            what the client sees
 -- -------  --------------  ----------------------------------------------------------------
 -- relay    unauthorized    401 "The token has an invalid signature."
+--          expired         401 "ExpiredToken: ..."
 --          forbidden       403
 --          no-endpoint     404 "Endpoint does not exist."
 --          no-listener     404 "There are no listeners connected for the endpoint."
@@ -19,52 +23,67 @@
 --          error           500
 --          answer          status = N, reason = TEXT
 --          black-hole      no answer at all; the connection stays open
---          slow            the answer comes `delay` seconds later, then all is well
+--          slow            the answer comes `delay` seconds later, then all is well;
+--                          with `upto`: between `delay` and `upto` seconds, by the seed
 --          drop            the connection is reset instead of an answer
 -- agent    silent          the agent never accepts: 404 "None of ..." after 30 s
 --          reset           101, and then a reset without data
 -- sshd     down            503 "connection to localhost:22 failed: dial tcp ..."
 --          silent          101, and then never a byte: no banner
 --          garbage         101, and then bytes that are no SSH
--- link     reset           reset after `bytes` bytes from the machine (default 0);
+-- link     reset           reset after `bytes` bytes (default 0) from the machine, or with
+--                          from = "sender" from there;
 --                          or with bytes = "exec" when the first command has started
 --          close           the same, by a WebSocket Close of `code` (default 1011)
 --          stall           after `bytes` bytes nothing moves any more
+-- node     restart         the relay's node restarts `begins` seconds from now (0), and again
+--                          `every` seconds: every connection is ended by a Close of `code`
+--                          (1011), or a reset if it is older than the fault; senders find no
+--                          listener for `down` seconds (0)
+-- clock    skew            Entra's, ARM's and the relay's clocks are `seconds` fast; with
+--                          `machine` that machine's clock instead, by which its agent judges
 -- machine  offline         ARM says Disconnected, the relay has no listener
 -- arm      answer          status = N, code = TEXT, message = TEXT, retry_after = SECONDS,
 --                          body = TEXT (instead of the error's JSON)
 --          drop            the connection is reset
---          slow            the answer comes `delay` seconds later
+--          slow            the answer comes `delay` (to `upto`) seconds later
 --          black-hole      no answer
+--          short-lived     credentials of a relay end after `lifetime` seconds (0)
 --                          all with method = "GET", path = Lua pattern on the lower-case path
 -- entra    answer          status = N, error = TEXT, number = AADSTS number, retry_after = N
+--          short-lived     tokens end after `lifetime` seconds (0)
 --          drop, slow, black-hole, as above
 local core = require "arclua.core"
 
 local faults = {}
 
 local KINDS = {
-  relay = "unauthorized forbidden no-endpoint no-listener not-accepted busy error answer"
+  relay = "unauthorized expired forbidden no-endpoint no-listener not-accepted busy error answer"
     .. " black-hole slow drop",
   agent = "silent reset",
   sshd = "down silent garbage",
   link = "reset close stall",
+  node = "restart",
+  clock = "skew",
   machine = "offline",
-  arm = "answer drop slow black-hole",
-  entra = "answer drop slow black-hole",
+  arm = "answer drop slow black-hole short-lived",
+  entra = "answer drop slow black-hole short-lived",
 }
 
-local FIELDS = { at = true, kind = true, machine = true, times = true, after = true,
-  chance = true, status = true, reason = true, delay = true, bytes = true, code = true,
-  method = true, path = true, message = true, retry_after = true, body = true, error = true,
-  number = true }
+local FIELDS = {}
+for name in ([[at kind machine times after chance begins lasts status reason delay upto bytes from
+  code method path message retry_after body error number seconds every down lifetime]])
+  :gmatch "[%w_]+" do
+  FIELDS[name] = true
+end
 
 local Faults = {}
 Faults.__index = Faults
 Faults.__name = "arclua.emulator.faults"
 
-function faults.new(seed)
-  return setmetatable({ rules = {}, seed = seed or 1, streams = {} }, Faults)
+--- log: gets an event for each that strikes, or nil.
+function faults.new(seed, log)
+  return setmetatable({ rules = {}, seed = seed or 1, streams = {}, log = log }, Faults)
 end
 
 local function has_word(words, wanted)
@@ -89,6 +108,8 @@ function faults.check(fault)
     return nil, "unknown place '" .. tostring(fault.at) .. "' of a fault"
   elseif not fault.kind or not has_word(kinds, fault.kind) then
     return nil, ("fault at %s: kind is one of %s"):format(fault.at, kinds)
+  elseif fault.from and fault.from ~= "machine" and fault.from ~= "sender" then
+    return nil, "a fault comes from the machine or from the sender"
   end
   return true
 end
@@ -117,7 +138,9 @@ function Faults:add(fault)
   if not ok then
     error(why, 3)
   end
-  local rule = { spec = fault, left = fault.times or math.huge, pass = fault.after or 0 }
+  local begins = core.now() + (fault.begins or 0)
+  local rule = { spec = fault, left = fault.times or math.huge, pass = fault.after or 0,
+    begins = begins, ends = begins + (fault.lasts or math.huge) }
   self.rules[#self.rules + 1] = rule
   return fault
 end
@@ -126,7 +149,7 @@ end
 function Faults:clear(fault)
   for i = #self.rules, 1, -1 do
     if not fault or self.rules[i].spec == fault then
-      table.remove(self.rules, i)
+      table.remove(self.rules, i).left = 0
     end
   end
 end
@@ -154,23 +177,57 @@ local function matches(spec, at, machine, request)
   elseif spec.machine and spec.machine ~= "*" and spec.machine ~= machine then
     return false
   elseif request then
+    if spec.kind == "short-lived" and at == "arm"
+      and not request.path:lower():find "/listcredentials$" then
+      return false
+    end
     return (not spec.method or spec.method == request.method)
       and (not spec.path or request.path:lower():find(spec.path) ~= nil)
   end
   return true
 end
 
---- The fault that is due here, counted as used; nil = none.
+local function in_force(rule)
+  local now = core.now()
+  return rule.left > 0 and now >= rule.begins and now < rule.ends
+end
+
+--- Notes in the log that a fault has struck.
+function Faults:struck(fault, more)
+  if self.log then
+    local entry = { at = fault.at, kind = fault.kind, status = fault.status }
+    for key, value in pairs(more) do
+      entry[key] = value
+    end
+    self.log:add("fault", entry)
+  end
+end
+
+--- The seconds that a fault of kind slow takes.
+function Faults:delay(fault, machine)
+  local least = fault.delay or 5
+  return fault.upto and least + (fault.upto - least) * self:random(machine) or least
+end
+
+-- A link's fault strikes later, if ever; others do when they are taken.
+local function note(self, spec, machine, request)
+  if spec.at ~= "link" then
+    self:struck(spec, { machine = machine, path = request and request.path })
+  end
+  return spec
+end
+
+--- The fault that is due here, counted as used; nil = none. request.spared: it had its fault.
 ---@param request { method: string, path: string }?
 function Faults:take(at, machine, request)
-  for _, rule in ipairs(self.rules) do
+  for _, rule in ipairs(request and request.spared and {} or self.rules) do
     local spec = rule.spec
-    if rule.left > 0 and matches(spec, at, machine, request) then
+    if in_force(rule) and matches(spec, at, machine, request) then
       if rule.pass > 0 then
         rule.pass = rule.pass - 1
       elseif not spec.chance or self:random(machine) < spec.chance then
         rule.left = rule.left - 1
-        return spec
+        return note(self, spec, machine, request)
       end
     end
   end
@@ -180,11 +237,43 @@ end
 --- Whether such a fault is in force, without using it up.
 function Faults:active(at, kind, machine)
   for _, rule in ipairs(self.rules) do
-    if rule.left > 0 and rule.spec.kind == kind and matches(rule.spec, at, machine) then
+    if in_force(rule) and rule.spec.kind == kind and matches(rule.spec, at, machine) then
       return true
     end
   end
   return false
+end
+
+--- Whether a fault of this place may still come.
+function Faults:expects(at)
+  for _, rule in ipairs(self.rules) do
+    if rule.spec.at == at and rule.left > 0 and core.now() < rule.ends then
+      return true
+    end
+  end
+  return false
+end
+
+--- How many seconds a clock is fast: a machine's, or (nil) the cloud's.
+function Faults:skew(machine)
+  local sum = 0
+  for _, rule in ipairs(self.rules) do
+    local spec = rule.spec
+    if spec.at == "clock" and in_force(rule)
+      and (spec.machine == machine or (machine and spec.machine == "*")) then
+      sum = sum + (spec.seconds or 0)
+      if not rule.said then
+        rule.said = true
+        self:struck(spec, { machine = spec.machine, seconds = spec.seconds })
+      end
+    end
+  end
+  return sum
+end
+
+--- Seconds since 1970 by that machine's clock, or (nil) by the cloud's.
+function Faults:time(machine)
+  return core.time() + self:skew(machine)
 end
 
 return faults

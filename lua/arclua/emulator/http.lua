@@ -51,10 +51,10 @@ function http.respond(conn, status, headers, body)
   return conn:respond(status, http.reason(status), out, body or "")
 end
 
---- Acts out a fault of kind drop, black-hole or slow. True: go on with the answer.
-function http.act(conn, fault)
+--- Acts out a fault of kind drop, black-hole or slow (seconds). True: go on with the answer.
+function http.act(conn, fault, seconds)
   if fault.kind == "slow" then
-    return core.sleep(fault.delay or 5)
+    return core.sleep(seconds)
   elseif fault.kind == "black-hole" then
     conn:drain(BLACK_HOLE)
   end
@@ -66,15 +66,13 @@ end
 local function answer(emulator, service, conn, request)
   local status, headers, body = service.handle(emulator.state, request)
   if not status then -- headers is the fault
-    emulator.log:add("fault", { at = headers.at, kind = headers.kind, path = request.path })
-    if not http.act(conn, headers) then
+    if not http.act(conn, headers, emulator.state.faults:delay(headers)) then
       return false
     end
+    request.spared = true
     status, headers, body = service.handle(emulator.state, request)
-    if not status then
-      return http.act(conn, headers)
-    end
   end
+  headers.Date = text.http_date(emulator.state.faults:time())
   return http.respond(conn, status, headers, body)
 end
 

@@ -10,6 +10,7 @@ local faults = require "arclua.emulator.faults"
 local http = require "arclua.emulator.http"
 local log = require "arclua.emulator.log"
 local machine = require "arclua.emulator.machine"
+local node = require "arclua.emulator.node"
 local relay = require "arclua.emulator.relay"
 local state = require "arclua.emulator.state"
 local throttle = require "arclua.emulator.throttle"
@@ -211,11 +212,11 @@ end
 ---@return arclua.Emulator|nil, arclua.Error?
 function emulator.start(opts)
   opts = check.options(opts, OPTIONS)
-  local self = setmetatable({ open = {}, bound = opts.bound }, Emulator)
+  local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound }, Emulator)
   self.log = log.new(opts.log_file)
   self.state = state.new(opts)
   self.state.log = self.log
-  self.state.faults = faults.new(opts.seed)
+  self.state.faults = faults.new(opts.seed, self.log)
   self.state.throttle = throttle.new(opts.throttle or "off")
   for _, fault in ipairs(opts.faults or {}) do
     self.state.faults:add(fault)
@@ -226,6 +227,11 @@ function emulator.start(opts)
     self:stop()
     return nil, err
   end
+  for _, fault in ipairs(opts.faults or {}) do
+    if fault.at == "node" then
+      node.watch(self, fault)
+    end
+  end
   self.log:add("started", { port = self.port, machines = #self.state.machines })
   return self
 end
@@ -235,7 +241,11 @@ end
 ---@param fault table
 ---@return table fault
 function Emulator:fault(fault)
-  return self.state.faults:add(fault)
+  self.state.faults:add(fault)
+  if fault.at == "node" then
+    node.watch(self, fault)
+  end
+  return fault
 end
 
 --- Ends a fault, or all.

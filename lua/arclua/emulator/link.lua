@@ -1,17 +1,22 @@
 -- SPDX-License-Identifier: MIT
--- The connection between a sender and its machine when a fault is to hit it: bytes are counted
--- on their way. Without a fault the core's splice does it.
+-- The connection between a sender and its machine, and what breaks it. Without a fault the core's
+-- splice moves the bytes; when one is to strike, they are counted on their way.
 local core = require "arclua.core"
 
 local link = {}
 
 local FOR_EVER = 3600
+local ANSWER = 5 -- seconds that a sender gets to answer a Close
+local CHUNK = 16384
 
--- Breaks the sender's side as the fault says.
+local Link = {}
+Link.__index = Link
+
+-- Breaks the sender's side as the fault says. Nobody else uses it any more.
 local function strike(relay, fault)
   if fault.kind == "close" then
     core.server.ws_close(relay, fault.code or 1011, fault.reason or "")
-    core.timeout(5, function()
+    core.timeout(ANSWER, function()
       while relay:read() do end
     end)
     relay:close()
@@ -22,80 +27,122 @@ local function strike(relay, fault)
   end
 end
 
--- From the machine to the sender, until the fault strikes.
-local function down(relay, sshd, fault, struck)
-  local left = type(fault.bytes) == "number" and fault.bytes or math.huge
-  if not fault.bytes then
-    left = 0
+-- How many bytes from that side pass before the fault strikes.
+local function allowance(fault, side)
+  if not fault or (fault.from or "machine") ~= side or fault.bytes == "exec" then
+    return math.huge
   end
-  while not struck.now do
+  return fault.bytes or 0
+end
+
+--- Ends the connection as the fault says. One without a fault from the beginning is reset.
+function Link:hit(fault)
+  if not self.over then
+    self.over, self.verdict = true, fault
+    if fault == self.fault then
+      self.faults:struck(fault, { machine = self.machine })
+    end
+    if self.splice then
+      self.splice:cancel()
+    else
+      self.done:broadcast()
+    end
+  end
+end
+
+function Link:finish()
+  self.over = true
+  self.done:broadcast()
+end
+
+-- One direction. True: its side has ended.
+local function copy(self, side, from, to)
+  local left = allowance(self.fault, side)
+  while not self.over do
     if left <= 0 then
-      struck.now = true
-      break
+      self:hit(self.fault)
+      return false
     end
-    local chunk = sshd:read(math.min(left, 16384) // 1 | 0)
+    local chunk = from:read(math.tointeger(math.min(left, CHUNK)))
     if not chunk then
-      return
-    end
-    if not struck.now and not relay:write(chunk) then
-      return
+      return true
+    elseif self.over or not to:write(chunk) then
+      return false
     end
     left = left - #chunk
   end
-  strike(relay, fault)
+  return false
 end
 
--- From the sender to the machine.
-local function up(relay, sshd, struck)
-  while not struck.now do
-    local chunk = relay:read()
-    if not chunk or not sshd:write(chunk) then
-      break
-    end
-  end
-  if not struck.now then
-    sshd:shutdown()
+local function down(self)
+  copy(self, "machine", self.sshd, self.relay)
+  self:finish()
+end
+
+local function up(self)
+  if copy(self, "sender", self.relay, self.sshd) then
+    self.sshd:shutdown()
   end
 end
 
 -- sshd's log, until it says that a session has begun.
-local function wait_for_session(log)
+local function watch(self, log)
   local seen = ""
   while true do
     local chunk = log:read()
     if not chunk then
-      return false
+      return
     end
     seen = (seen .. chunk):sub(-4096)
     if seen:find("Starting session:", 1, true) then
-      return true
+      self:hit(self.fault)
+      return
     end
   end
 end
 
---- Copies both ways until the fault has struck or one side has ended. Takes both streams;
---- log: sshd's stderr for bytes = "exec", else nil.
-function link.run(relay, sshd, fault, log)
-  local struck = { now = false }
-  local tasks = { core.spawn(up, relay, sshd, struck) }
-  if log then
-    tasks[2] = core.spawn(function()
-      if wait_for_session(log) then
-        struck.now = true
-        strike(relay, fault)
-      end
-    end)
-  end
-  down(relay, sshd, fault, struck)
-  for _, task in ipairs(tasks) do
-    task:cancel()
-    task:await()
+local function end_all(tasks)
+  core.shield(ANSWER, function()
+    for _, task in ipairs(tasks) do
+      task:cancel()
+      task:await()
+    end
+  end)
+end
+
+-- Copies until the machine has ended or something struck.
+local function run(self, log)
+  self.done = core.cond()
+  local tasks = { core.spawn(down, self), core.spawn(up, self) }
+  tasks[3] = log and core.spawn(watch, self, log)
+  while not self.over and self.done:wait() do end
+  self.over = true
+  end_all(tasks)
+  if self.verdict then
+    strike(self.relay, self.verdict)
   end
   if log then
     log:close()
   end
-  relay:close()
-  sshd:close()
+  self.relay:close()
+  self.sshd:close()
+end
+
+--- Connects the sender's stream and the machine's until one of them ends or a fault strikes. Takes
+--- both. fault: one that is to strike this connection; log: sshd's stderr for bytes = "exec".
+function link.join(emulator, m, relay, sshd, fault, log)
+  local faults = emulator.state.faults
+  local self = setmetatable({ relay = relay, sshd = sshd, fault = fault, faults = faults,
+    machine = m.name }, Link)
+  emulator.links[self] = true
+  if fault or faults:expects "node" then
+    run(self, log)
+  else
+    self.splice = core.spawn(core.splice, relay, sshd)
+    self.splice:await()
+    end_all { self.splice }
+  end
+  emulator.links[self] = nil
 end
 
 return link

@@ -118,7 +118,7 @@ function machine.judge(emulator, m, token, target)
     return nil, "no valid service configuration token"
   elseif claims.sub ~= m.id:lower() then
     return nil, "the token is for another machine"
-  elseif claims.exp <= core.time() then
+  elseif claims.exp <= state.faults:time(m.name) then
     return nil, "the token has expired"
   elseif claims.port ~= port then
     return nil, "the port is not the token's"

@@ -18,6 +18,7 @@ local NOT_ACCEPTED = "None of the connected listeners accepted the connections w
 -- The answers that a fault of kind K gives: status, text.
 local ANSWERS = {
   ["unauthorized"] = { 401, "The token has an invalid signature." },
+  ["expired"] = { 401, "ExpiredToken: The token is expired." },
   ["forbidden"] = { 403, "The token is not valid for this path." },
   ["no-endpoint"] = { 404, NO_ENDPOINT },
   ["no-listener"] = { 404, NO_LISTENER },
@@ -86,16 +87,15 @@ local function troubled(emulator, conn, call)
   local faults, name = emulator.state.faults, call.machine.name
   local fault = faults:take("relay", name)
   if fault and (fault.kind == "slow" or fault.kind == "drop" or fault.kind == "black-hole") then
-    emulator.log:add("fault", { at = "relay", kind = fault.kind, machine = name })
-    if not http.act(conn, fault) then
+    if not http.act(conn, fault, faults:delay(fault, name)) then
       return true
     end
   elseif fault then
-    emulator.log:add("fault", { at = "relay", kind = fault.kind, machine = name })
     refuse_like(emulator, conn, call, fault.kind, fault)
     return true
   end
-  if faults:active("machine", "offline", name) or call.machine.status ~= "Connected" then
+  if faults:active("machine", "offline", name) or core.now() < emulator.node_up
+    or call.machine.status ~= "Connected" then
     refuse(emulator, conn, call, 404, NO_LISTENER)
     return true
   end
@@ -171,12 +171,7 @@ local function bridge(emulator, conn, call)
   local line = profile.line(m, process:stream())
   m.connections = m.connections + 1
   emulator.log:add("connect", { machine = m.name, id = call.id })
-  if fault then
-    emulator.log:add("fault", { at = "link", kind = fault.kind, machine = m.name })
-    link.run(stream, line, fault, watch and process:stderr() or nil)
-  else
-    core.splice(stream, line)
-  end
+  link.join(emulator, m, stream, line, fault, watch and process:stderr() or nil)
   machine.part(process)
   emulator.log:add("disconnect", { machine = m.name, id = call.id })
   return false

@@ -63,7 +63,7 @@ function sas.verify(state, token, path)
     return nil, 401, "MalformedToken: The format of the token is wrong."
   elseif not good_signature(state, fields) then
     return nil, 401, "The token has an invalid signature."
-  elseif (tonumber(fields.se) or 0) <= core.time() then
+  elseif (tonumber(fields.se) or 0) <= state.faults:time() then
     return nil, 401, "ExpiredToken: The token is expired."
   elseif not covers(state, fields.sr, path) then
     return nil, 403, "The token is not valid for this path."
