@@ -317,9 +317,21 @@ static void tls_abort(struct arc_stream *s, struct arc_err *why) {
   destroy(t);
 }
 
+static bool tls_held_up(const struct arc_stream *s) {
+  return arc_stream_held_up(((const struct tls *)s)->transport);
+}
+
 static const struct arc_stream_class tls_class = {
-    "tls-server",   tls_read,     tls_write, tls_want_read,
-    tls_want_write, tls_shutdown, tls_close, tls_abort};
+    .kind = "tls-server",
+    .read = tls_read,
+    .write = tls_write,
+    .want_read = tls_want_read,
+    .want_write = tls_want_write,
+    .shutdown = tls_shutdown,
+    .close = tls_close,
+    .abort = tls_abort,
+    .held_up = tls_held_up,
+};
 
 struct arc_stream *arc_tls_accept(struct arc_tls_server *server,
                                   struct arc_stream *transport,

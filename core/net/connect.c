@@ -51,11 +51,7 @@ static struct arc_err *prepare(struct connect_op *connect, const char *url,
       arc_dial_open(connect->dial, connect->op.loop, ARC_MULTI_CONNECT, url, ca,
                     connect_timeout);
   if (!err) {
-    CURL *easy = connect->dial->transfer.easy;
-    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 60L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 15L);
+    curl_easy_setopt(connect->dial->transfer.easy, CURLOPT_CONNECT_ONLY, 1L);
   }
   return err;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "net/socket.h"
 #include "util/err.h"
 
 /* Lives until libuv has let go of it. */
@@ -121,6 +122,10 @@ static void curl_abort(struct arc_stream *s, struct arc_err *why) {
   free_stream(cs);
 }
 
+static bool curl_held_up(const struct arc_stream *s) {
+  return arc_socket_held_up(((const struct curl_stream *)s)->fd);
+}
+
 static const struct arc_stream_class curl_class = {
     .kind = "tls",
     .read = curl_read,
@@ -130,6 +135,7 @@ static const struct arc_stream_class curl_class = {
     .shutdown = curl_shutdown,
     .close = curl_close,
     .abort = curl_abort,
+    .held_up = curl_held_up,
 };
 
 static struct watch *new_watch(struct arc_dial *dial, curl_socket_t fd,
@@ -170,5 +176,6 @@ struct arc_stream *arc_curlstream_new(struct arc_dial *dial,
   cs->watch = watch;
   cs->dial = dial;
   cs->fd = fd;
+  arc_socket_tune(fd); // libcurl knows no number of probes
   return &cs->s;
 }

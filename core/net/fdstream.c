@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "net/socket.h"
 #include "util/err.h"
 
 enum { BLOCKING_WRITE_MAX = 512 }; /* fits once poll says writable */
@@ -264,6 +265,11 @@ static void fd_abort(struct arc_stream *s, struct arc_err *why) {
   destroy(f);
 }
 
+static bool fd_held_up(const struct arc_stream *s) {
+  const struct fdstream *f = (const struct fdstream *)s;
+  return arc_socket_held_up(f->two ? f->out.fd : f->in.fd);
+}
+
 static const struct arc_stream_class fd_class = {
     .kind = "fd",
     .read = fd_read,
@@ -273,6 +279,7 @@ static const struct arc_stream_class fd_class = {
     .shutdown = fd_shutdown,
     .close = fd_close,
     .abort = fd_abort,
+    .held_up = fd_held_up,
 };
 
 static bool is_socket(int fd) {

@@ -77,6 +77,10 @@ void arc_stream_shutdown(struct arc_stream *s) {
   }
 }
 
+bool arc_stream_held_up(const struct arc_stream *s) {
+  return s->cls->held_up && s->cls->held_up(s);
+}
+
 /* The caller's waiters must not run any more. */
 static void let_go(struct arc_stream *s) {
   arc_stream_want_read(s, NULL, NULL);

@@ -2,6 +2,7 @@
 #ifndef ARC_STREAM_H
 #define ARC_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -33,6 +34,8 @@ struct arc_stream_class {
   void (*close)(struct arc_stream *s);
   /* At once, the peer sees a reset; the caller has let go. Frees. */
   void (*abort)(struct arc_stream *s, struct arc_err *why);
+  /* Is the far host alive, and takes nothing? NULL: cannot tell. */
+  bool (*held_up)(const struct arc_stream *s);
 };
 
 /* First member of every stream. */
@@ -62,6 +65,8 @@ ssize_t arc_stream_write(struct arc_stream *s, const void *from, size_t n);
 void arc_stream_want_read(struct arc_stream *s, void (*fn)(void *), void *arg);
 void arc_stream_want_write(struct arc_stream *s, void (*fn)(void *), void *arg);
 void arc_stream_shutdown(struct arc_stream *s);
+/* Known to be alive, though it takes nothing of what is written? */
+bool arc_stream_held_up(const struct arc_stream *s);
 /* Both take the stream over: it must not be touched afterwards. NULL is fine.
  * abort takes a reference of its own on why (may be NULL). */
 void arc_stream_close(struct arc_stream *s);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "net/fdstream.h"
+#include "net/socket.h"
 #include "util/err.h"
 
 /* Both ops end with a stream. */
@@ -66,9 +67,7 @@ static void drop_stream(struct arc_op *op) {
 
 static struct arc_stream *stream_of(struct arc_loop *loop, int fd,
                                     const char *name) {
-  int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  arc_socket_tune(fd);
   return arc_fdstream_new(loop, fd, -1, name);
 }
 

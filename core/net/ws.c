@@ -12,8 +12,12 @@ enum {
   OUT_MARK = MESSAGE_MAX, /* above it a write must wait */
   PUMP_MAX = 256 * 1024,  /* bytes a turn, before others have theirs */
   READ_MAX = 64 * 1024,
+  SEND_NOW = 16 * 1024, /* a TLS record is full: why wait for more */
   PING_MS = 30 * 1000,
-  DEAD_MS = 90 * 1000, /* nothing came although we pinged */
+  DEAD_MS = 90 * 1000,        /* nothing came although we pinged */
+  HALF_CLOSED_MS = 10 * 1000, /* nothing moved after our Close */
+  IN_FLIGHT_MAX = 16 * 1024 * 1024,
+  SLOWEST = 32, /* bytes a millisecond that a peer in use takes */
   LINGER_MS = 5 * 1000
 };
 
@@ -24,9 +28,11 @@ struct ws {
   struct arc_buf raw; /* came, not decoded */
   struct arc_buf in;  /* payload, not read */
   struct arc_buf out; /* frames, not sent */
-  struct arc_ready again;
+  struct arc_ready again, send;
   struct arc_timer ping, linger;
-  int64_t heard; /* when something came last */
+  int64_t heard;    /* when something came last */
+  int64_t moved;    /* when something came or went last */
+  uint64_t unheard; /* bytes that went since something came */
   uint8_t pong[ARC_WS_CONTROL_MAX];
   size_t n_pong;
   bool pong_due;
@@ -43,6 +49,7 @@ static void settle(struct ws *ws);
 
 static void free_ws(struct ws *ws) {
   arc_ready_cancel(ws->s.loop, &ws->again);
+  arc_ready_cancel(ws->s.loop, &ws->send);
   arc_timer_stop(ws->s.loop, &ws->ping);
   arc_timer_stop(ws->s.loop, &ws->linger);
   if (ws->orphan) {
@@ -111,6 +118,7 @@ static void on_writable(void *arg) { settle(arg); }
 
 /* What cannot be sent any more is dropped: reading tells why. */
 static void flush(struct ws *ws) {
+  arc_ready_cancel(ws->s.loop, &ws->send);
   encode_due(ws);
   while (!ws->mute && arc_buf_len(&ws->out)) {
     ssize_t n = arc_stream_write(ws->transport, arc_buf_head(&ws->out),
@@ -124,6 +132,8 @@ static void flush(struct ws *ws) {
       break;
     }
     arc_buf_consume(&ws->out, (size_t)n);
+    ws->unheard += (uint64_t)n;
+    ws->moved = arc_loop_now(ws->s.loop);
     encode_due(ws);
   }
   if (ws->mute) {
@@ -133,6 +143,8 @@ static void flush(struct ws *ws) {
     arc_stream_writable(&ws->s);
   }
 }
+
+static void on_turn(void *arg) { flush(arg); }
 
 /* ---- receiving -------------------------------------------------------------
  */
@@ -197,6 +209,12 @@ static struct arc_err *lost(struct ws *ws, struct arc_err *cause) {
   return err;
 }
 
+/* The peer lives, or it is not the peer whom we wait for. */
+static void note_sound(struct ws *ws) {
+  ws->heard = ws->moved = arc_loop_now(ws->s.loop);
+  ws->unheard = 0;
+}
+
 /* Bytes that came, or AGAIN, or the end. */
 static ssize_t fetch(struct ws *ws) {
   uint8_t *to = arc_buf_reserve(&ws->raw, READ_MAX);
@@ -209,7 +227,7 @@ static ssize_t fetch(struct ws *ws) {
     end(ws, lost(ws, n ? ws->transport->err : NULL));
   } else if (n > 0) {
     arc_buf_commit(&ws->raw, (size_t)n);
-    ws->heard = arc_loop_now(ws->s.loop);
+    note_sound(ws);
   }
   return n;
 }
@@ -277,25 +295,56 @@ static void settle(struct ws *ws) {
 
 static void give_up(void *arg) { leave(arg); }
 
+/* When the silence has lasted too long, if it goes on. What went out stands in
+ * front of our pings: relay and network hold up to 16 MB of it, and at the
+ * pace of a slow link that may take minutes. After our Close, a peer that
+ * neither sends nor takes anything has little time. */
+static int64_t end_of_patience(const struct ws *ws) {
+  uint64_t ahead =
+      ws->unheard < IN_FLIGHT_MAX ? ws->unheard : (uint64_t)IN_FLIGHT_MAX;
+  int64_t more = (int64_t)(ahead / SLOWEST);
+  return ws->close_sent ? ws->moved + HALF_CLOSED_MS + more
+                        : ws->heard + DEAD_MS + more;
+}
+
+static void keep_alive(void *arg);
+
+static void watch_silence(struct ws *ws) {
+  int64_t next = arc_loop_now(ws->s.loop) + PING_MS;
+  int64_t last = end_of_patience(ws);
+  arc_timer_start(ws->s.loop, &ws->ping, next < last ? next : last, keep_alive,
+                  ws);
+}
+
+static void declare_dead(struct ws *ws) {
+  int seconds = (int)((arc_loop_now(ws->s.loop) - ws->heard) / 1000);
+  end(ws, arc_err_reason("relay.reset",
+                         ws->close_sent
+                             ? "nothing came on %s for %d seconds, not even "
+                               "an answer to our Close"
+                             : "nothing came on %s for %d seconds, not even "
+                               "answers to pings",
+                         ws->s.name, seconds));
+  settle(ws);
+}
+
+/* Silence is no fault of a peer that our own user keeps waiting, nor of one
+ * whose host says that it is alive: a reader may stall for long. */
 static void keep_alive(void *arg) {
   struct ws *ws = arg;
-  int64_t now = arc_loop_now(ws->s.loop);
-  if (arc_buf_len(&ws->in) >= ARC_STREAM_BUFFER) {
-    ws->heard = now; // it is our user who does not listen
+  if (arc_buf_len(&ws->in) >= ARC_STREAM_BUFFER ||
+      arc_stream_held_up(ws->transport)) {
+    note_sound(ws);
   }
-  if (now - ws->heard >= DEAD_MS) {
-    end(ws, arc_err_reason("relay.reset",
-                           "nothing came on %s for %d seconds, "
-                           "not even answers to pings",
-                           ws->s.name, DEAD_MS / 1000));
-    settle(ws);
+  if (arc_loop_now(ws->s.loop) >= end_of_patience(ws)) {
+    declare_dead(ws);
     return;
   }
-  arc_timer_start(ws->s.loop, &ws->ping, now + PING_MS, keep_alive, ws);
   if (!ws->close_sent && arc_buf_len(&ws->out) <= OUT_MARK) {
     encode(ws, ARC_WSOP_PING, "", 0);
   }
   flush(ws);
+  watch_silence(ws);
 }
 
 /* ---- the stream ------------------------------------------------------------
@@ -335,7 +384,11 @@ static ssize_t ws_write(struct arc_stream *s, const void *from, size_t n) {
   }
   n = n < MESSAGE_MAX ? n : MESSAGE_MAX;
   encode(ws, ARC_WSOP_BINARY, from, n);
-  flush(ws);
+  if (arc_buf_len(&ws->out) >= SEND_NOW) {
+    flush(ws);
+  } else { // more may come in this turn: one record, one system call
+    arc_ready_post(s->loop, &ws->send);
+  }
   return (ssize_t)n;
 }
 
@@ -353,10 +406,19 @@ static void ws_want_write(struct arc_stream *s) {
   }
 }
 
+/* From here on the peer has less time. */
+static void say_close(struct ws *ws) {
+  flush(ws);
+  if (!ws->ended) {
+    ws->moved = arc_loop_now(ws->s.loop);
+    watch_silence(ws);
+  }
+}
+
 static void ws_shutdown(struct arc_stream *s) {
   struct ws *ws = (struct ws *)s;
   want_close(ws, 1000, "");
-  flush(ws);
+  say_close(ws);
 }
 
 static void ws_close(struct arc_stream *s) {
@@ -405,15 +467,16 @@ struct arc_stream *arc_ws_new(struct arc_loop *loop,
   ws->raw = raw;
   ws->transport = transport;
   ws->frames = frames;
-  ws->heard = arc_loop_now(loop);
+  note_sound(ws);
   arc_ready_init(&ws->again, on_readable, ws);
+  arc_ready_init(&ws->send, on_turn, ws);
   arc_ready_post(loop, &ws->again);
-  arc_timer_start(loop, &ws->ping, ws->heard + PING_MS, keep_alive, ws);
+  watch_silence(ws);
   return &ws->s;
 }
 
 void arc_ws_close_with(struct arc_stream *s, int code, const char *reason) {
   struct ws *ws = (struct ws *)s;
   want_close(ws, code, reason);
-  flush(ws);
+  say_close(ws);
 }
