@@ -2,48 +2,13 @@
 local core = require "arclua.core"
 local frames = require "frames"
 local harness = require "harness"
+local hostile = require "hostile"
+local json = require "arclua.json"
 local both = harness.both
 
-local GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-local function credentials(changes)
-  local relay = {
-    namespaceName = "ns", namespaceNameSuffix = "servicebus.localhost:9",
-    hybridConnectionName = "microsoft.hybridcompute/machines/ab/17/v2",
-    accessKey = "SharedAccessSignature sr=x&sig=y", expiresOn = 1790003600,
-    serviceConfigurationToken = "jwt.jwt.jwt",
-  }
-  for key, value in pairs(changes or {}) do
-    relay[key] = value or nil
-  end
-  local parts = {}
-  for key, value in pairs(relay) do
-    parts[#parts + 1] = ("%q:%s"):format(key,
-      type(value) == "number" and value or '"' .. value:gsub("[%c\"\\]", function(c)
-        return ("\\u%04x"):format(c:byte())
-      end) .. '"')
-  end
-  return '{"relay":{' .. table.concat(parts, ",") .. "}}"
-end
+local accept_for, credentials = hostile.accept, hostile.credentials
 
 local info = assert(core.relayinfo(credentials()))
-
--- SHA-1 of short texts: only openssl is at hand.
-local function accept_for(key)
-  local child = assert(core.process.spawn { stdin = "pipe",
-    args = { "openssl", "dgst", "-sha1", "-binary" } })
-  local to <close> = child:stdin()
-  local from <close> = child:stdout()
-  to:write(key .. GUID)
-  to:close()
-  local digest = ""
-  for chunk in function() return from:read() end do
-    digest = digest .. chunk
-  end
-  child:wait()
-  child:close()
-  return core.crypto.base64(digest)
-end
 
 -- A peer that reads the request and writes what reply(request, accept) returns.
 local function upgrade(reply, opts, with)
@@ -67,7 +32,7 @@ local function switching(accept, extra)
     (extra or "") .. "\r\n"
 end
 
-describe("relay credentials", function()
+describe("relay credentials (#28 arm_fields_injection)", function()
   it("print nothing, and tell host, path and expiry", function()
     assert.equal("<redacted>", tostring(info))
     assert.equal("ns.servicebus.localhost:9", info:host())
@@ -86,11 +51,21 @@ describe("relay credentials", function()
   local bad = {
     accessKey = { false, "", "a\r\nX: y", "a\0b", "caf\xc3\xa9", " a" },
     serviceConfigurationToken = { "a\nb", "a\0b", ("x"):rep(20000) },
-    namespaceName = { false, "", "a/b", "a@b", "a b", "a..b", ".a", "a:1", ("x"):rep(201) },
-    namespaceNameSuffix = { false, "", "a/b", "x:0", "x:65536", "x:", "x:1:2", "x?y" },
+    namespaceName = { false, "", "a/b", "a@b", "a b", "a..b", ".a", "a:1", "a\r\nb", "a?b",
+      "a#b", "a\0b", ("x"):rep(201) },
+    namespaceNameSuffix = { false, "", "a/b", "a@b", "a..b", "x:0", "x:65536", "x:-1", "x:x", "x:",
+      "x:1:2", "x:00000443", "x?y", "a\r\nb" },
     hybridConnectionName = { false, "", "a b", "a?b", "a#b", "../b", "a/../b", "a/..", "/a",
-      "a\r\nb" },
+      "a\r\nb", "a\27[31m", "caf\xc3\xa9" },
   }
+  for key, values in pairs(bad) do -- every one: too long, and of every other type
+    for _, value in ipairs { ("x"):rep(1 << 20), 7, 1.5, true, {}, { "a" }, { a = "b" } } do
+      values[#values + 1] = value
+    end
+    if key ~= "serviceConfigurationToken" then
+      values[#values + 1] = json.null
+    end
+  end
   for key, values in pairs(bad) do
     for i, value in ipairs(values) do
       it(("refuse %s %d"):format(key, i), function()
@@ -98,6 +73,7 @@ describe("relay credentials", function()
         assert.is_nil(got)
         assert.equal("relay.bad-credentials", err.reason)
         assert.truthy(err.message:find(key, 1, true))
+        assert.is_true(#err.message < 200)
       end)
     end
   end
@@ -112,7 +88,7 @@ describe("relay credentials", function()
 end)
 
 describe("relay upgrade", function()
-  both("sends exactly the headers of the protocol", function()
+  both("sends exactly the headers of the protocol (#1 connect_ok_golden_request, #22)", function()
     local stream, err, peer, request = upgrade(function(_, key)
       return switching(accept_for(key)) .. frames.make(2, "SSH-2.0-x\r\n")
     end)
@@ -133,7 +109,7 @@ describe("relay upgrade", function()
     peer:close()
   end)
 
-  both("leaves an absent service token out", function()
+  both("leaves an absent service token out (#2 connect_no_jwt)", function()
     local bare = assert(core.relayinfo(credentials { serviceConfigurationToken = false }))
     local stream, err, peer, request = upgrade(function() return "HTTP/1.1 500 x\r\n\r\n" end,
       { port = 2222 }, bare)
@@ -145,33 +121,33 @@ describe("relay upgrade", function()
   end)
 
   local wrong = {
-    ["a wrong accept"] = function() return switching "AAAAAAAAAAAAAAAAAAAAAAAAAAA=" end,
-    ["no accept"] = function()
+    ["#3 bad_accept"] = function() return switching "AAAAAAAAAAAAAAAAAAAAAAAAAAA=" end,
+    ["#3 missing_accept"] = function()
       return "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
     end,
-    ["two accepts"] = function(_, key)
+    ["#19 duplicate Accept"] = function(_, key)
       local accept = accept_for(key)
       return switching(accept, "Sec-WebSocket-Accept: " .. accept .. "\r\n")
     end,
-    ["no Upgrade"] = function(_, key)
+    ["#5 missing_upgrade_header"] = function(_, key)
       return (switching(accept_for(key)):gsub("Upgrade: WebSocket\r\n", ""))
     end,
-    ["no Connection"] = function(_, key)
+    ["#5 no Connection"] = function(_, key)
       return (switching(accept_for(key)):gsub("Connection: [^\r]*\r\n", ""))
     end,
-    ["an extension"] = function(_, key)
+    ["#7 unrequested_extension"] = function(_, key)
       return switching(accept_for(key), "Sec-WebSocket-Extensions: permessage-deflate\r\n")
     end,
-    ["a subprotocol"] = function(_, key)
+    ["#7 unrequested_subprotocol"] = function(_, key)
       return switching(accept_for(key), "Sec-WebSocket-Protocol: x\r\n")
     end,
-    ["HTTP/1.0"] = function(_, key)
+    ["#8 http10_101"] = function(_, key)
       return (switching(accept_for(key)):gsub("^HTTP/1.1", "HTTP/1.0"))
     end,
     ["100"] = function() return "HTTP/1.1 100 Continue\r\n\r\n" end,
   }
   for what, reply in pairs(wrong) do
-    it("refuses an answer with " .. what, function()
+    it("refuses an answer: " .. what, function()
       local stream, err, peer = upgrade(reply)
       assert.is_nil(stream)
       assert.equal("relay.bad-answer", err.reason)
