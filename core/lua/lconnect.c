@@ -10,12 +10,13 @@
 
 #define LOGIN "arclua.login"
 
-enum { DEFAULT_TIMEOUT = 30 };
+enum { DEFAULT_TIMEOUT = 30, DEFAULT_KEEPALIVE = 30, REKEY_MIN = 16384 };
 
 struct connect_options {
   const char *user, *alias, *policy, *os;
   struct arc_secret *passphrase, *password;
-  double timeout;
+  double timeout, keepalive;
+  lua_Integer rekey_bytes, rekey_seconds;
   bool identities_only;
 };
 
@@ -41,6 +42,12 @@ static const struct arc_opt CONNECT[] = {
     {"prompt", ARC_OPT_ANY, 0, false, 0, 0},
     {"timeout", ARC_OPT_NUMBER, offsetof(struct connect_options, timeout),
      false, 0, 1e9},
+    {"keepalive", ARC_OPT_NUMBER, offsetof(struct connect_options, keepalive),
+     false, 0, 1e6},
+    {"rekey_bytes", ARC_OPT_INTEGER,
+     offsetof(struct connect_options, rekey_bytes), false, REKEY_MIN, 1e15},
+    {"rekey_seconds", ARC_OPT_INTEGER,
+     offsetof(struct connect_options, rekey_seconds), false, 1, 1e6},
     {"os", ARC_OPT_STRING, offsetof(struct connect_options, os), false, 0, 0},
     {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
 
@@ -267,8 +274,10 @@ static int go_on(lua_State *L, int status, lua_KContext ctx) {
 int arc_session_lconnect(lua_State *L) {
   static const char *const policies[] = {"accept-new", "yes", "no", NULL};
   static const char *const systems[] = {"linux", "windows", NULL};
-  struct connect_options given = {
-      .policy = "accept-new", .os = "linux", .timeout = DEFAULT_TIMEOUT};
+  struct connect_options given = {.policy = "accept-new",
+                                  .os = "linux",
+                                  .timeout = DEFAULT_TIMEOUT,
+                                  .keepalive = DEFAULT_KEEPALIVE};
   arc_checkstream(L, AT_STREAM);
   luaL_checktype(L, AT_OPTIONS, LUA_TTABLE);
   lua_settop(L, AT_OPTIONS);
@@ -288,6 +297,9 @@ int arc_session_lconnect(lua_State *L) {
       .passphrase = given.passphrase,
       .password = given.password,
       .timeout = given.timeout,
+      .keepalive = given.keepalive,
+      .rekey_bytes = (uint64_t)given.rekey_bytes,
+      .rekey_seconds = (uint32_t)given.rekey_seconds,
       .windows = choose(L, "os", given.os, systems) == 1};
   check_agent(L, &opts);
   check_hashing(L, &opts);

@@ -112,8 +112,7 @@ static bool may_read(const struct arc_channel *c) {
 
 static bool may_write(const struct arc_channel *c) {
   return c->base.err || c->closed || c->shut || !c->session ||
-         (ssh_channel_window_size(c->ssh) &&
-          !arc_session_congested(c->session));
+         arc_session_may_write(c->session, c->ssh);
 }
 
 static void wake(struct arc_channel *c) {
@@ -202,13 +201,10 @@ static ssize_t stream_write(struct arc_stream *s, const void *from, size_t n) {
                                               : "%s was closed by the server",
                                           s->name));
   }
-  uint32_t window = ssh_channel_window_size(c->ssh);
-  if (!window || arc_session_congested(c->session)) {
+  int sent = arc_session_write(c->session, c->ssh, from, n);
+  if (!sent) {
     return ARC_AGAIN;
   }
-  n = n < CHUNK ? n : CHUNK;
-  n = n < window ? n : window;
-  int sent = ssh_channel_write(c->ssh, from, (uint32_t)n);
   arc_session_wake(c->session);
   if (sent < 0 && !arc_session_ended(c->session)) {
     return arc_stream_fail(s, arc_session_error(c->session, "ssh.protocol",

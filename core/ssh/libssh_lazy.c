@@ -3,6 +3,7 @@
  * the time that a script needs to start. */
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
+#include <libssh/server.h>
 
 #include "util/lazy.h"
 
@@ -83,10 +84,14 @@ FORWARD(int, ssh_pki_import_privkey_base64,
 FORWARD(int, ssh_remove_channel_callbacks,
         (ssh_channel channel, ssh_channel_callbacks cb), (channel, cb),
         SSH_ERROR)
+FORWARD(int, ssh_send_keepalive, (ssh_session session), (session), SSH_ERROR)
 FORWARD(int, ssh_set_agent_socket, (ssh_session session, socket_t fd),
         (session, fd), SSH_ERROR)
 FORWARD_VOID(ssh_set_blocking, (ssh_session session, int blocking),
              (session, blocking))
+FORWARD_VOID(ssh_set_counters,
+             (ssh_session session, ssh_counter scounter, ssh_counter rcounter),
+             (session, scounter, rcounter))
 FORWARD(int, ssh_set_channel_callbacks,
         (ssh_channel channel, ssh_channel_callbacks cb), (channel, cb),
         SSH_ERROR)

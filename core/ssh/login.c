@@ -72,7 +72,8 @@ static char **own_known_hosts(void) {
   return copy_list(list);
 }
 
-static bool set_libssh(struct arc_session *s) {
+static bool set_libssh(struct arc_session *s,
+                       const struct arc_session_options *opts) {
   const char *ciphers = has_aes() ? CIPHERS_AES : CIPHERS_PLAIN;
   const int off = 0;
   const struct {
@@ -88,6 +89,8 @@ static bool set_libssh(struct arc_session *s) {
       {SSH_OPTIONS_KEY_EXCHANGE, KEX},
       {SSH_OPTIONS_CIPHERS_C_S, ciphers},
       {SSH_OPTIONS_CIPHERS_S_C, ciphers},
+      {SSH_OPTIONS_REKEY_DATA, &opts->rekey_bytes},
+      {SSH_OPTIONS_REKEY_TIME, &opts->rekey_seconds},
   };
   for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
     if (ssh_options_set(s->ssh, options[i].key, options[i].value) < 0) {
@@ -110,6 +113,7 @@ static void configure(struct arc_session *s,
   s->alias = strdup(opts->alias);
   s->policy = opts->policy;
   s->windows = opts->windows;
+  s->keepalive = opts->keepalive;
   s->known = arc_known_hosts_of(s->loop);
   s->known_files =
       opts->known_hosts ? copy_list(opts->known_hosts) : own_known_hosts();
@@ -127,7 +131,7 @@ static void configure(struct arc_session *s,
     arc_session_die(s, arc_err_reason("ssh.no-identity",
                                       "no key to log in as %s with", s->user));
   } else {
-    set_libssh(s);
+    set_libssh(s, opts);
   }
 }
 
@@ -207,6 +211,7 @@ static void log_in(struct arc_session *s) {
   case ARC_AUTH_DONE:
     s->phase = ARC_SSH_OPEN;
     arc_timer_stop(s->loop, &s->timer);
+    arc_keepalive_start(s);
     arc_auth_free(&s->auth);
     if (s->connect) {
       arc_login_over(s->connect, NULL);

@@ -30,6 +30,20 @@ struct arc_member {
   void (*closed)(struct arc_member *member);
 };
 
+/* Signs of life: see keepalive.c. */
+struct arc_pulse {
+  uint64_t heard; /* bytes received at the last look */
+  int64_t since;  /* ms: then something new had come */
+  int asked;      /* questions since */
+};
+
+/* What goes out: see outflow.c. */
+struct arc_flow {
+  struct ssh_counter_struct sent;
+  bool held;      /* libssh has kept what it took last ... */
+  uint64_t until; /* ... while it has sent less than this */
+};
+
 struct arc_session {
   struct arc_loop *loop;
   int refs;
@@ -44,7 +58,10 @@ struct arc_session {
   ssh_session ssh;
   ssh_event event;
   struct arc_ready ready;
-  struct arc_timer timer; /* of the login */
+  struct arc_timer timer; /* of the login, then of keepalive */
+  double keepalive;       /* seconds between two looks; 0 = none */
+  struct arc_pulse pulse;
+  struct arc_flow flow;
   struct arc_op *connect; /* who waits for the login, or NULL */
   struct arc_err *err;    /* why it is dead */
   struct arc_member *members;
@@ -75,6 +92,12 @@ void arc_channel_drop(struct arc_session *session, ssh_channel channel,
                       enum arc_channel_state state);
 /* libssh has bytes that wait for the connection: write no more now. */
 bool arc_session_congested(const struct arc_session *session);
+bool arc_session_may_write(const struct arc_session *session,
+                           ssh_channel channel);
+/* Hands data to a channel, no more than connection and window take: how many
+ * bytes, 0 = none now, or negative. */
+int arc_session_write(struct arc_session *session, ssh_channel channel,
+                      const void *from, size_t n);
 /* libssh has given the connection up. */
 bool arc_session_ended(const struct arc_session *session);
 /* An error of this reason; the stream's own end is its cause and is said. */
@@ -83,6 +106,9 @@ struct arc_err *arc_session_error(struct arc_session *session,
     __attribute__((format(printf, 3, 4)));
 /* Ends the login or the session with err (taken over). */
 void arc_session_die(struct arc_session *session, struct arc_err *err);
+/* The session is open: from now on a silent server is asked, and at last given
+ * up. */
+void arc_keepalive_start(struct arc_session *session);
 /* libssh's last error of the session as printable text. */
 const char *arc_session_text(struct arc_session *session);
 

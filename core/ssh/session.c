@@ -174,10 +174,6 @@ void arc_session_die(struct arc_session *s, struct arc_err *err) {
 /* ---- running --------------------------------------------------------------
  */
 
-bool arc_session_congested(const struct arc_session *s) {
-  return ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING;
-}
-
 bool arc_session_ended(const struct arc_session *s) {
   return ssh_get_fd(s->ssh) < 0 || !ssh_is_connected(s->ssh) ||
          ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR);
@@ -274,6 +270,7 @@ struct arc_session *arc_session_new(struct arc_loop *loop,
   }
   ssh_options_set(s->ssh, SSH_OPTIONS_FD, &fd);
   ssh_set_blocking(s->ssh, 0);
+  ssh_set_counters(s->ssh, NULL, &s->flow.sent);
   return s;
 }
 

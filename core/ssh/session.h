@@ -3,6 +3,7 @@
 #define ARC_SSH_SESSION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "loop/loop.h"
 #include "net/stream.h"
@@ -44,8 +45,11 @@ struct arc_session_options {
   struct arc_secret *password;   /* borrowed, or NULL */
   bool can_ask;                  /* someone answers questions */
   enum arc_auth_method methods[ARC_AUTH_METHODS]; /* in order; 0 ends them */
-  double timeout; /* seconds from here to logged in */
-  bool windows;   /* how a command is ended there */
+  double timeout;       /* seconds from here to logged in */
+  double keepalive;     /* s of silence until the server is asked; 0 = never */
+  uint64_t rekey_bytes; /* new keys after so many; 0 = the cipher's limit */
+  uint32_t rekey_seconds; /* and after so long; 0 = never */
+  bool windows;           /* how a command is ended there */
 };
 
 /* What a login asks its user. Texts are printable. */

@@ -30,18 +30,10 @@ static bool refill(struct arc_exec *x) {
   return false;
 }
 
-/* libssh would queue up to the whole window in memory: hand it no more than
- * the connection takes. */
 static bool send_some(struct arc_exec *x) {
-  size_t n = arc_buf_len(&x->stdin_buf);
-  uint32_t window = ssh_channel_window_size(x->channel);
-  if (!window || arc_session_congested(x->session)) {
-    return false;
-  }
-  n = n < CHUNK ? n : CHUNK;
-  n = n < window ? n : window;
   int sent =
-      ssh_channel_write(x->channel, arc_buf_head(&x->stdin_buf), (uint32_t)n);
+      arc_session_write(x->session, x->channel, arc_buf_head(&x->stdin_buf),
+                        arc_buf_len(&x->stdin_buf));
   if (sent < 0) {
     arc_stdin_stop(x);
     return false;

@@ -152,6 +152,9 @@ const struct arc_reason arc_reasons[] = {
      "known_hosts marks this key as revoked: do not connect"},
     {"ssh.hostkey-unknown", ARC_E_HOSTKEY, false,
      "add the key to known_hosts, or use the policy accept-new"},
+    {"ssh.keepalive", ARC_E_CLOSED, true,
+     "the machine or the network stopped answering: see whether it is up, then "
+     "try again"},
     {"ssh.kex", ARC_E_PROTOCOL, false,
      "client and server share no algorithm, as the message says"},
     {"ssh.lost", ARC_E_CLOSED, false,

@@ -74,7 +74,7 @@ function lab:start(settings)
     env = { LD_PRELOAD = WRAPPER, NSS_WRAPPER_PASSWD = self:path "passwd",
       NSS_WRAPPER_GROUP = self:path "group" }
   end
-  return assert(core.process.spawn { args = args, socket = true, env = env, stderr = "null",
+  return assert(core.process.spawn { args = args, socket = true, env = env, stderr = self.stderr or "null",
     uid = self.uid, gid = self.uid, session = true }) -- killed with all its processes
 end
 

@@ -21,6 +21,10 @@ core.ssh = {}
 ---@field prompt (fun(question: arclua.SshQuestion): arclua.Secret?)?  answers what must be asked, in the
 ---connecting task; it may wait. nil: that method is given up. Without it nothing is asked
 ---@field timeout number?              from here to logged in, default 30; stands still while prompt runs
+---@field keepalive number?            seconds of silence until the server is asked whether it lives, default 30,
+---                                    0 = never; after three questions without any answer the session is dead
+---@field rekey_bytes integer?         new keys after so many bytes (16384 or more); default: the cipher's own limit
+---@field rekey_seconds integer?       and after so long; default: never
 ---@field os string?                   "linux" (default) | "windows": how a command is ended
 ---@class arclua.SshQuestion
 ---@field kind "passphrase"|"password"|"keyboard-interactive"
