@@ -75,7 +75,8 @@ function lab:start(settings)
       NSS_WRAPPER_GROUP = self:path "group" }
   end
   return assert(core.process.spawn { args = args, socket = true, env = env,
-    stderr = self.stderr or "null", uid = self.uid, gid = self.uid, session = true }) -- killed with all its processes
+    stderr = self.stderr or "null",
+    uid = self.uid, gid = self.uid, session = true }) -- killed with all its processes
 end
 
 -- The options of a login that works, with changes.
