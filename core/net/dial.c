@@ -133,7 +133,11 @@ struct arc_err *arc_dial_open(struct arc_dial *dial, struct arc_loop *loop,
     return arc_err_new(ARC_E_NOMEM, "out of memory");
   }
   set_options(dial, url, connect_timeout);
-  return arc_way_choose(dial);
+  err = arc_way_choose(dial);
+  if (!err && dial->proxy_tls) {
+    dial->proxy_store = arc_trust_store(loop, NULL, &err);
+  }
+  return err;
 }
 
 static void transferred(void *arg, CURLcode result) {
@@ -207,6 +211,7 @@ void arc_dial_close(struct arc_dial *dial) {
   dial->transfer.easy = NULL;
   curl_slist_free_all(dial->resolve);
   X509_STORE_free(dial->store);
+  X509_STORE_free(dial->proxy_store);
   arc_dialtls_forget(dial);
   free(dial->proxy);
   free(dial->host);

@@ -19,7 +19,7 @@ struct arc_dial {
   struct arc_transfer transfer; /* its `easy` is set up by arc_dial_open */
   struct arc_multi *multi;
   struct arc_dns_wait dns;
-  X509_STORE *store;
+  X509_STORE *store, *proxy_store; /* a cloud's authority is not a proxy's */
   struct curl_slist *resolve;
   char *host; /* of the URL, without brackets */
   char *ask;  /* whose addresses are asked: host or the proxy's */

@@ -50,7 +50,7 @@ CURLcode arc_dialtls_set_up(CURL *easy, void *ctx, void *arg) {
   long connected = 0;
   curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &connected);
   dial->through = !dial->proxy_tls || connected;
-  SSL_CTX_set1_cert_store(ctx, dial->store);
+  SSL_CTX_set1_cert_store(ctx, dial->through ? dial->store : dial->proxy_store);
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
   // curl repeats a send from another buffer, and takes what went out
   SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |

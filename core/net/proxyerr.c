@@ -7,7 +7,7 @@
 #include "net/dial.h"
 #include "util/err.h"
 
-/* 407, or what SOCKS calls it. */
+/* 407, 401, or what SOCKS calls it. */
 static struct arc_err *wants_credentials(const struct arc_dial *dial,
                                          const char *how) {
   CURL *easy = dial->transfer.easy;
@@ -46,7 +46,7 @@ static struct arc_err *answer_error(const struct arc_dial *dial, long status) {
   char how[16];
   struct arc_err *err;
   snprintf(how, sizeof how, "%ld", status);
-  if (status == 407) {
+  if (status == 407 || status == 401) { // tinyproxy's for a wrong password
     err = wants_credentials(dial, how);
   } else if (status == 403 || status == 405) {
     err = refused_answer(dial, how);

@@ -91,6 +91,8 @@ local cases = {
     "auth", "net.proxy-auth", "wants a user name and a password (407)", { status = 407 } },
   { "proxy_407 with credentials", says(BASIC .. BODY), "auth", "net.proxy-auth",
     "refused the user name and password of HTTPS_PROXY", WITH },
+  { "proxy_401, tinyproxy's for a wrong password", says("HTTP/1.1 401 No\r\n" .. BODY), "auth",
+    "net.proxy-auth", "refused the user name and password of HTTPS_PROXY (401)", WITH },
   { "proxy_407 without Basic", says("HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\n" .. BODY),
     "auth", "net.proxy-auth", "does not offer Basic" },
   { "proxy_407 without the body it announces", holds(BASIC ..

@@ -18,9 +18,7 @@ local throttle = require "arclua.emulator.throttle"
 local emulator = {}
 
 local DOMAIN = "arc.localhost"
-local LOGIN, MANAGEMENT = "login." .. DOMAIN, "management." .. DOMAIN
 local NAMESPACE = "azgn-emulator"
-local RELAY = NAMESPACE .. "." .. DOMAIN
 local PARTING = 30 -- seconds for all to end at stop
 
 local OPTIONS = {
@@ -28,7 +26,7 @@ local OPTIONS = {
   seed = "integer", faults = "table", throttle = "string|number", setup = "string",
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
   token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
-  bound = "boolean", profile = "string",
+  bound = "boolean", profile = "string", domain = "string",
 }
 
 ---@class arclua.Emulator
@@ -42,23 +40,29 @@ local Emulator = {}
 Emulator.__index = Emulator
 Emulator.__name = "arclua.emulator"
 
+local function host_names(domain)
+  domain = domain or DOMAIN
+  return { domain = domain, login = "login." .. domain, management = "management." .. domain,
+    relay = NAMESPACE .. "." .. domain }
+end
+
 local function fill_cloud(self)
-  local s, port = self.state, self.port
+  local s, port, names = self.state, self.port, self.names
   s.cloud = {
     name = "arclua-emulator",
-    authority = ("https://%s:%d"):format(LOGIN, port),
-    resource_manager = ("https://%s:%d"):format(MANAGEMENT, port),
-    audience = "https://" .. MANAGEMENT,
-    relay_suffix = ("%s:%d"):format(DOMAIN, port),
+    authority = ("https://%s:%d"):format(names.login, port),
+    resource_manager = ("https://%s:%d"):format(names.management, port),
+    audience = "https://" .. names.management,
+    relay_suffix = ("%s:%d"):format(names.domain, port),
     ca = self.client_dir .. "/ca.pem",
     credential = "environment",
   }
-  s.relay_namespace, s.relay_host = NAMESPACE, RELAY
+  s.relay_namespace, s.relay_host = NAMESPACE, names.relay
 end
 
-local function no_proxy()
+local function no_proxy(domain)
   local old = os.getenv "NO_PROXY" or os.getenv "no_proxy" or ""
-  return (old ~= "" and old .. "," or "") .. DOMAIN .. ",." .. DOMAIN
+  return (old ~= "" and old .. "," or "") .. domain .. ",." .. domain
 end
 
 local function fill_env(self)
@@ -71,7 +75,7 @@ local function fill_env(self)
     AZURE_AUTHORITY_HOST = s.cloud.authority,
     ARCLUA_USER = self.who.user, ARCLUA_IDENTITY = dir .. "/id_ed25519",
     ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_STATE = dir .. "/state",
-    NO_PROXY = no_proxy(),
+    NO_PROXY = no_proxy(self.names.domain),
   }
 end
 
@@ -149,15 +153,16 @@ local function make_identity(self)
 end
 
 local function listen(self, port)
-  local names = { LOGIN, MANAGEMENT, RELAY, DOMAIN, "localhost" }
-  local made = core.crypto.make_ca(names)
+  local names = self.names
+  local made = core.crypto.make_ca { names.login, names.management, names.relay, names.domain,
+    "localhost" }
   local server, err = core.server.listen { cert = made.cert, key = made.key, port = port,
     latency = self.state.profile and self.state.profile.way }
   if not server then
     return nil, err
   end
   self.server, self.port = server, server:port()
-  self.services = { [LOGIN] = entra, [MANAGEMENT] = arm, [RELAY] = relay }
+  self.services = { [names.login] = entra, [names.management] = arm, [names.relay] = relay }
   fill_cloud(self)
   fill_env(self)
   return all {
@@ -187,6 +192,8 @@ end
 ---   connection instead of sshd
 ---@field subscriptions integer?        spread them over so many (1)
 ---@field port integer?                 of 127.0.0.1; default any free one
+---@field domain string?                of its hosts' names; default "arc.localhost", which is
+---   always this machine; clients need a proxy or hosts file that knows those of another
 ---@field setup string?                 "ready" (default), "endpoint" (no service configuration),
 ---   "none"
 ---@field faults table[]?               see the list of faults in docs/emulator.md
@@ -212,7 +219,8 @@ end
 ---@return arclua.Emulator|nil, arclua.Error?
 function emulator.start(opts)
   opts = check.options(opts, OPTIONS)
-  local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound }, Emulator)
+  local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound,
+    names = host_names(opts.domain) }, Emulator)
   self.log = log.new(opts.log_file)
   self.state = state.new(opts)
   self.state.log = self.log
