@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- From a machine, or a host reached directly, to an SSH session.
-local alias = require "arclua.alias"
 local check = require "arclua.check"
+local contexts = require "arclua.openssh.context"
+local destination = require "arclua.openssh.destination"
 local real = require "arclua.core"
 local errors = require "arclua.errors"
-local paths = require "arclua.paths"
+local logins = require "arclua.openssh.login"
 local relay = require "arclua.relay"
 local settings = require "arclua.settings"
 
@@ -14,12 +15,21 @@ local CONNECT_TIMEOUT, AFTER_CHANGE = 60, 180
 local LOGIN_TIMEOUT = 30
 
 ---@class arclua.ConnectOptions
----@field user string?               default: ARCLUA_USER, the configuration, the local user
----@field identity string|string[]|nil  private keys; default: ARCLUA_IDENTITY, OpenSSH's files
+---@field user string?               default: ARCLUA_USER, the configuration, ssh_config, the
+---   local user
+---@field identity string|string[]|nil  private keys; default: ARCLUA_IDENTITY; those of ssh_config
+---   come after them; without any, OpenSSH's files
 ---@field agent boolean?             also the keys of the SSH agent; default true
 ---@field passphrase arclua.Secret?  of encrypted keys: core.secret_env, core.secret_file
+---@field password arclua.Secret?    sent once, where the server asks for one
+---@field ask_pass boolean?          ask for the password at the terminal or by SSH_ASKPASS
+---@field ask boolean?               ask for passphrases; default: in the program yes, as a module
+---   no
 ---@field known_hosts string?        file of host keys; default the sign-in's
 ---@field host_key_policy string?    "accept-new" (default), "yes", "no", as in OpenSSH
+---@field ssh_config string?         file read instead of ~/.ssh/config and /etc/ssh/ssh_config;
+---   "none" for nothing
+---@field jump string|string[]|nil   jump hosts [USER@]HOST[:PORT] on the way to a host, in order
 ---@field port integer?             of the SSH server; default the configured one, else 22
 ---@field connect_timeout number?    seconds until logged in; default 60 (180 after a change)
 ---@field enable boolean?            consent to set the machine up for SSH
@@ -27,42 +37,15 @@ local LOGIN_TIMEOUT = 30
 
 connect.RULES = {
   user = "string", identity = "string|table", agent = "boolean", passphrase = "secret",
-  known_hosts = "string", host_key_policy = "string", port = "integer",
-  connect_timeout = "number", enable = "boolean", replace = "boolean",
+  password = "secret", ask_pass = "boolean", ask = "boolean",
+  known_hosts = "string", host_key_policy = "string", ssh_config = "string",
+  jump = "string|table", port = "integer", connect_timeout = "number", enable = "boolean",
+  replace = "boolean",
 }
 
 --- Checks connect options; raises on unknown or ill-typed ones.
 function connect.check(opts)
   return check.options(opts, connect.RULES, 3)
-end
-
-local function setting(machine, name)
-  return settings.get(name, machine.azure and machine.azure.config)
-end
-
-local function identities(machine, opts)
-  local given = opts.identity or setting(machine, "identity")
-  if not given then
-    return paths.default_identities()
-  end
-  local list = {}
-  for i, path in ipairs(type(given) == "string" and { given } or given) do
-    list[i] = paths.expand(path)
-  end
-  return list
-end
-
-local function ssh_options(machine, opts, core)
-  local known_hosts = opts.known_hosts or machine.azure and machine.azure.known_hosts
-    or paths.known_hosts()
-  return {
-    user = opts.user or setting(machine, "user") or core.sys.user(),
-    alias = machine.host and alias.of_host(machine.host, opts.port or machine.port or 22)
-      or machine:alias(),
-    known_hosts = { paths.expand(known_hosts) }, host_key_policy = opts.host_key_policy,
-    identities = identities(machine, opts), agent = opts.agent, passphrase = opts.passphrase,
-    timeout = LOGIN_TIMEOUT, os = machine.os,
-  }
 end
 
 local function log_of(machine)
@@ -88,29 +71,6 @@ local function through_relay(machine, opts, core, access, progress)
   }
 end
 
-local function login(machine, opts, core, stream, progress)
-  progress.phase = "ssh"
-  return core.ssh.connect(stream, ssh_options(machine, opts, core))
-end
-
-local function reach_machine(machine, opts, core, access, progress)
-  progress.phase = "relay"
-  local stream, err = through_relay(machine, opts, core, access, progress)
-  if not stream or progress.stream_only then
-    return stream, err
-  end
-  return login(machine, opts, core, stream, progress)
-end
-
-local function reach_host(machine, opts, core, progress)
-  progress.phase = "tcp"
-  local stream, err = core.tcp.connect(machine.host, opts.port or machine.port or 22)
-  if not stream then
-    return nil, err
-  end
-  return login(machine, opts, core, stream, progress)
-end
-
 -- Says what a bare time-out was waiting for.
 local function explain(err, seconds, progress)
   if err.code ~= "timeout" or err.reason then
@@ -121,44 +81,164 @@ local function explain(err, seconds, progress)
     remedy = "raise --connect-timeout, or look at the network" }
 end
 
-local function to_host(machine, opts, core, limit, progress)
-  local session, err = core.timeout(limit, reach_host, machine, opts, core, progress)
-  return session, err and explain(err, limit, progress)
+-- One attempt to reach a target, in steps that share a time limit.
+---@class arclua.Way
+---@field target table
+---@field opts arclua.ConnectOptions
+---@field login arclua.Login
+---@field context arclua.Context
+---@field core table
+---@field progress table
+---@field chain table?     lists of jump hosts that wait for this one
+---@field limit number
+---@field began number
+
+local function left(way)
+  return math.max(way.limit - (way.core.now() - way.began), 0.001)
 end
 
-local function to_machine(machine, opts, core, limit, progress)
-  local began = core.now()
+local function in_time(way, fn, ...)
+  local value, err = way.core.timeout(left(way), fn, ...)
+  return value, err and explain(err, way.limit, way.progress)
+end
+
+-- The way of a host: TCP, or the last of its jump hosts.
+local function host_stream(way, hostname, port)
+  local jump = way.login.jump
+  if jump and #jump > 0 and jump ~= "none" then
+    way.progress.phase = "jump"
+    return way.context.jumps:stream(jump, hostname, port, way.chain)
+  end
+  way.progress.phase = "tcp"
+  return way.core.tcp.connect(hostname, port)
+end
+
+-- Relay credentials for the chosen port, then the relay.
+local function machine_stream(way)
+  local machine, progress = way.target, way.progress
+  local opts = setmetatable({ port = way.login.port }, { __index = way.opts })
   progress.phase = "arm"
-  local access, err = core.timeout(limit, function()
+  local access, err = in_time(way, function()
     return machine.azure.connectivity:access(machine, opts)
   end)
   if not access then
-    return nil, explain(err, limit, progress)
+    return nil, err
+  elseif access.changed then
+    way.limit = math.max(way.limit, AFTER_CHANGE)
   end
-  if access.changed then
-    limit = math.max(limit, AFTER_CHANGE)
-  end
-  local left = math.max(limit - (core.now() - began), 0.001)
-  local session
-  session, err = core.timeout(left, reach_machine, machine, opts, core, access, progress)
-  return session, err and explain(err, limit, progress)
+  progress.phase = "relay"
+  return in_time(way, through_relay, machine, opts, way.core, access, progress)
 end
 
---- A session on a machine or on { host =, port =?, name =? }. progress, when given, gets phase
---- ("arm", "relay", "tcp", "ssh") and the number of relay attempts.
----@param opts arclua.ConnectOptions
----@param progress table?
----@return arclua.Session|nil, arclua.Error?
-function connect.session(machine, opts, progress)
-  progress = progress or {}
-  local core = machine.azure and machine.azure.primitives or opts.primitives or real
+-- A machine whose stanza in ssh_config names an address behind a jump host is reached there.
+local function stream_of(way)
+  local target, login = way.target, way.login
+  local jump = login.jump ~= "none" and login.jump
+  if target.host then
+    return in_time(way, host_stream, way, login.hostname, login.port)
+  elseif way.opts.jump and not target.hop then
+    return logins.no_jump(target.name, "option '--jump'")
+  elseif jump and login.conf.hostname then
+    return in_time(way, host_stream, way, login.conf.hostname, login.port or 22)
+  elseif jump then
+    return logins.no_jump(target.name, ("ProxyJump, %s"):format(login.conf.where.proxyjump))
+  end
+  return machine_stream(way)
+end
+
+-- The time that questions take is not the connection's: core.ssh.connect stops its clock for them.
+local function ssh_session(way, stream)
+  local options = {}
+  for name, value in pairs(way.login.options) do
+    options[name] = value
+  end
+  options.timeout = math.min(LOGIN_TIMEOUT, left(way))
+  options.prompt = way.context:prompt(way.target.name or way.target.host, way.opts,
+    way.target.hop)
+  if way.opts.ask_pass and not way.target.hop then
+    local err
+    options.password, err = way.context.ask:password()
+    if not options.password then
+      stream:close()
+      return nil, err
+    end
+  end
+  way.progress.phase = "ssh"
+  local session, err = way.core.ssh.connect(stream, options)
+  return session, err and explain(err, options.timeout, way.progress)
+end
+
+-- Only what a jump host takes over from the target's options.
+local function hop_options(opts)
+  return { agent = opts.agent, passphrase = opts.passphrase, ask = opts.ask,
+    known_hosts = opts.known_hosts, host_key_policy = opts.host_key_policy,
+    connect_timeout = opts.connect_timeout, enable = opts.enable }
+end
+
+local function reach(target, opts, progress, context, chain)
+  local core = context.core
   local chosen, err = settings.fill(opts, { "connect_timeout" },
-    machine.azure and machine.azure.config)
+    target.azure and target.azure.config)
   if not chosen then
     return nil, err
   end
-  local reach = machine.host and to_host or to_machine
-  return reach(machine, opts, core, chosen.connect_timeout or CONNECT_TIMEOUT, progress)
+  local conf
+  conf, err = context:ssh_config()
+  local login
+  if conf then
+    login, err = logins.of(target, opts, conf)
+  end
+  if not login then
+    return nil, err
+  end
+  target.port = target.port or target.host and login.port
+  local way = { target = target, opts = opts, login = login, context = context, core = core,
+    progress = progress, chain = chain, began = core.now(),
+    limit = chosen.connect_timeout or CONNECT_TIMEOUT }
+  local stream
+  stream, err = stream_of(way)
+  if not stream or progress.stream_only then
+    return stream, err
+  end
+  return ssh_session(way, stream)
+end
+
+--- What connections of one run share; close it at the run's end.
+---@param opts arclua.ConnectOptions
+---@param more { primitives: table?, azure: arclua.Azure?, many: boolean? }?
+---@return arclua.Context
+function connect.context(opts, more)
+  more = more or {}
+  return contexts.new { core = more.primitives or real, azure = more.azure, many = more.many,
+    ssh_config = opts.ssh_config,
+    reach = function(target, context, chain)
+      return reach(target, hop_options(opts), {}, context, chain)
+    end }
+end
+
+-- What a session that was made alone stands on: its jump hosts' sessions live as long.
+local held = setmetatable({}, { __mode = "k" })
+
+--- A session on a machine or on { host =, port =?, user =?, jump =?, name =? }. progress, when
+--- given, gets phase ("arm", "relay", "jump", "tcp", "ssh") and the number of relay attempts.
+---@param opts arclua.ConnectOptions
+---@param progress table?
+---@param context arclua.Context?  shared by the connections of a run
+---@return arclua.Session|nil, arclua.Error?
+function connect.session(machine, opts, progress, context)
+  if context then
+    return reach(machine, opts, progress or {}, context)
+  end
+  local azure = machine.azure
+  context = connect.context(opts, { azure = azure,
+    primitives = azure and azure.primitives or opts.primitives })
+  local session, err = reach(machine, opts, progress or {}, context)
+  if session and next(context.jumps.chains) then
+    held[session] = context
+  else
+    context:close()
+  end
+  return session, err
 end
 
 --- The stream to a machine's SSH server alone, for whoever speaks SSH over it.
@@ -166,7 +246,23 @@ end
 ---@param opts arclua.ConnectOptions
 ---@return arclua.Stream|nil, arclua.Error?
 function connect.stream(machine, opts)
+  -- Who speaks SSH over it has read ssh_config already.
+  opts.ssh_config = "none"
   return connect.session(machine, opts, { stream_only = true })
+end
+
+--- A host as people write it: { host =, port =?, user =?, name = }. Errors: config.
+---@param text string  [USER@]HOST[:PORT]
+---@return table|nil, arclua.Error?
+function connect.host(text)
+  local found, err = destination.parse(text)
+  if not found then
+    return nil, err
+  elseif found.machine then
+    return errors.fail { code = "config", op = "connect",
+      message = ("'%s' is an Arc machine: with --direct name [USER@]HOST[:PORT]"):format(text) }
+  end
+  return { host = found.host, port = found.port, user = found.user, name = found.host }
 end
 
 return connect

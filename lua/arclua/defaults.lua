@@ -9,4 +9,6 @@ return {
   config = {},
   ---@type string?
   color = nil,
+  -- The program may ask for passphrases at the terminal; a module may not.
+  interactive = false,
 }

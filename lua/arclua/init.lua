@@ -34,13 +34,13 @@ end
 
 --- An SSH session to a host reached directly, not through Azure. Close it, or say <close>.
 --- Errors: as machine:ssh, but none of ARM and the relay.
----@param host { host: string, port: integer?, name: string?, os: string? }  port 22; os "windows"
----   when the server is one
+---@param host { host: string, port: integer?, user: string?, name: string?, os: string? }  port: as
+---   ssh_config says, else 22; os "windows" when the server is one
 ---@param opts arclua.ConnectOptions?
 ---@return arclua.Session|nil, arclua.Error?
 function arc.ssh(host, opts)
   local connect = require "arclua.connect"
-  return connect.session({ host = host.host, port = host.port, os = host.os,
+  return connect.session({ host = host.host, port = host.port, user = host.user, os = host.os,
     name = host.name or host.host }, connect.check(opts))
 end
 

@@ -16,6 +16,7 @@ settings.KEYS = {
   subscription = convert.text, known_hosts = convert.text,
   log_level = convert.one_of("error", "warn", "info", "debug", "trace"),
   color = convert.one_of("auto", "always", "never"),
+  ssh_config = convert.text, host_key_policy = convert.one_of("accept-new", "yes", "no"),
   user = convert.text, identity = convert.text, parallel = COUNT,
   connect_timeout = convert.seconds, timeout = convert.seconds, deadline = convert.seconds,
   retries = FROM_ZERO,

@@ -72,10 +72,11 @@ local function plural(n, word)
   return ("%d %s%s"):format(n, word, n == 1 and "" or "s")
 end
 
+-- Hosts that are reached directly (their names) are in none.
 local function count_subscriptions(list)
   local seen, n = {}, 0
   for _, machine in ipairs(list) do
-    if not seen[machine.subscription] then
+    if type(machine) == "table" and not seen[machine.subscription] then
       seen[machine.subscription] = true
       n = n + 1
     end
@@ -105,8 +106,9 @@ function command.confirm(action, list, yes)
   if #list <= MANY and subscriptions <= 1 then
     return true
   end
-  output.standard(2):line(("%s on %s in %s"):format(escape.text(action),
-    plural(#list, "machine"), plural(subscriptions, "subscription")))
+  local what = subscriptions == 0 and plural(#list, "host")
+    or ("%s in %s"):format(plural(#list, "machine"), plural(subscriptions, "subscription"))
+  output.standard(2):line(("%s on %s"):format(escape.text(action), what))
   if yes or not (core.sys.isatty(0) and core.sys.isatty(2)) then
     return true
   end

@@ -11,6 +11,10 @@ local select_ = require "arclua.select"
 local settings = require "arclua.settings"
 local style = require "arclua.report.style"
 
+-- What selects among Azure's machines says nothing about hosts.
+local FOR_MACHINES = { "resource_group", "name", "tag", "os", "status", "ids", "all", "exclude",
+  "first", "enable", "replace", "try_disconnected", "skip_disconnected" }
+
 local exec = { name = "exec", summary = "run a command on every selected machine" }
 
 local NO_SELECTOR = [[
@@ -96,7 +100,10 @@ local function run(values, words)
   if not opts then
     return command.fail(err)
   end
-  local list, status = command.machines(values)
+  local list, status = values.direct and values.names, nil
+  if not list then
+    list, status = command.machines(values)
+  end
   if not list then
     return status
   elseif #list == 0 then
@@ -118,6 +125,27 @@ local function run(values, words)
   return report:exit_status { max_status = values.max_status }
 end
 
+local function is_given(value)
+  return value and (type(value) ~= "table" or #value > 0)
+end
+
+-- What is wrong with --direct and --jump.
+local function wrong_way(values)
+  if not values.direct then
+    return is_given(values.jump) and "option '--jump' is for hosts that are reached directly: a "
+      .. "machine of Azure Arc is reached through the relay; name hosts, and say --direct" or nil
+  elseif not is_given(values.names) then
+    return "option '--direct' needs hosts: arclua exec --direct db-1 ops@10.0.0.5:2222 -- uptime"
+  end
+  for _, name in ipairs(FOR_MACHINES) do
+    if is_given(values[name]) then
+      return ("option '--%s' is for machines of Azure Arc, not for --direct"):format(
+        (name:gsub("_", "-")))
+    end
+  end
+  return nil
+end
+
 -- What is wrong with the line as a whole, nil when nothing is.
 local function wrong(values, words)
   if not select_.is_given(values) then
@@ -129,7 +157,7 @@ local function wrong(values, words)
   elseif values.gather and values.output and values.output ~= "grouped" then
     return ("option '-b' and '--output %s' exclude each other"):format(escape.text(values.output))
   end
-  return nil
+  return wrong_way(values)
 end
 
 function exec.run(argv, base)

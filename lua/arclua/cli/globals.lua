@@ -161,6 +161,7 @@ function globals.apply(values)
   end
   local level = values.log_level or loaded.log_level
   defaults.values, defaults.config = values, loaded
+  defaults.interactive = true
   defaults.color = values.color or loaded.color
   defaults.login = login_options(values)
   defaults.login.config = loaded

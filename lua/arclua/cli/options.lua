@@ -78,6 +78,14 @@ function options.add_fleet(parser)
     many(parser:option("-i --identity", "Private key file (ARCLUA_IDENTITY)."):argname "FILE"),
     parser:option("--port", "SSH port (default: the configured one)."):argname "N"
       :convert(convert.option("--port", convert.integer(1, 65535))),
+    parser:flag("--ask-pass", "Ask for the password, once for all machines."),
+    parser:option("--host-key-policy", "accept-new (default), yes or no."):argname "POLICY"
+      :convert(setting("--host-key-policy", "host_key_policy")),
+    parser:option("-F --ssh-config", "Read FILE instead of ~/.ssh/config; none: nothing.")
+      :argname "FILE|none",
+    parser:flag("--direct", "NAMEs are hosts [USER@]HOST[:PORT], reached without Azure."),
+    many(parser:option("-J --jump", "Jump hosts on the way to them, in their order.")
+      :argname "DEST[,DEST...]"),
     parser:option("--connect-timeout", "Until logged in (60s; 180s after a change of ours).")
       :argname "DURATION":convert(setting("--connect-timeout", "connect_timeout")),
     parser:option("--retries", "New connections before the command was sent (2)."):argname "N"
@@ -185,6 +193,9 @@ function options.fleet(values)
     end
   end
   return {
+    direct = values.direct, jump = values.jump and values.jump[1] and values.jump,
+    ask_pass = values.ask_pass, host_key_policy = values.host_key_policy,
+    ssh_config = values.ssh_config,
     user = values.user, identity = values.identity and values.identity[1] and values.identity,
     port = values.port, connect_timeout = values.connect_timeout, retries = values.retries,
     enable = values.enable, replace = values.replace, parallel = values.parallel,

@@ -4,6 +4,7 @@ local check = require "arclua.check"
 local connect = require "arclua.connect"
 local real = require "arclua.core"
 local errors = require "arclua.errors"
+local login = require "arclua.openssh.login"
 local record = require "arclua.fleet.record"
 local reports = require "arclua.report"
 local settings = require "arclua.settings"
@@ -31,12 +32,14 @@ local fleet = {}
 ---@field on_output fun(machine, stream: "stdout"|"stderr", chunk: string)?  then nothing is kept
 ---@field on_result fun(result: arclua.Result)?
 ---@field azure arclua.Azure?        to find machines given by name; default: arc.login()
+---@field direct boolean?            names are hosts [USER@]HOST[:PORT], reached without Azure
 
 local RULES = {
   parallel = "integer", timeout = "number", deadline = "number", retries = "integer",
   try_disconnected = "boolean", skip_disconnected = "boolean", sudo = "boolean", env = "table",
   stdin = "string", pty = "boolean", max_output = "integer", on_output = "function",
   on_result = "function", azure = "table", connect = "function", primitives = "table",
+  direct = "boolean",
 }
 
 local DEFAULTS = { parallel = 64, retries = 2 }
@@ -65,7 +68,7 @@ local function complete(base, more)
   return opts
 end
 
---- A fleet over machines, names, IDs or { host =, port =?, name =? }.
+--- A fleet over machines, names, IDs or { host =, port =?, user =?, jump =?, name =? }.
 --- Raises: unknown or ill-typed options.
 ---@param list any[]
 ---@param opts arclua.FleetOptions?
@@ -78,8 +81,8 @@ function fleet.new(list, opts)
 end
 
 local function host_of(entry)
-  return { host = entry.host, port = entry.port or 22, os = entry.os,
-    name = entry.name or entry.host }
+  return { host = entry.host, port = entry.port, user = entry.user, jump = entry.jump,
+    os = entry.os, name = entry.name or entry.host }
 end
 
 -- The given names as machines of ARM, by the text that asked for them.
@@ -100,7 +103,13 @@ end
 local function resolve(list, opts)
   local targets, names = {}, {}
   for _, entry in ipairs(list) do
-    if type(entry) == "string" then
+    if type(entry) == "string" and opts.direct then
+      local host, err = connect.host(entry)
+      if not host then
+        return nil, err
+      end
+      targets[#targets + 1] = host
+    elseif type(entry) == "string" then
       names[#names + 1] = entry
     elseif type(entry) == "table" and entry.host then
       targets[#targets + 1] = host_of(entry)
@@ -139,6 +148,25 @@ local function without_disconnected(targets)
   return kept, #targets - #kept
 end
 
+-- What several connections share, with the password of the run: context | nil, err.
+local function new_context(opts, targets)
+  for _, machine in ipairs(targets) do
+    if machine.id and opts.connect.jump then
+      return login.no_jump(machine.name, "option '--jump'")
+    end
+  end
+  local context = connect.context(opts.connect, { primitives = opts.primitives,
+    azure = targets[1] and targets[1].azure or opts.azure, many = #targets > 1 })
+  if opts.connect.ask_pass and #targets > 0 then
+    local password, err = context.ask:password()
+    if not password then
+      context:close()
+      return nil, err
+    end
+  end
+  return context
+end
+
 local function broken(machine, text)
   return record.not_run(machine, errors.new { code = "unknown", op = "exec", message = text },
     nil, "unknown")
@@ -165,8 +193,13 @@ function Fleet:exec(command, more)
   if opts.skip_disconnected then
     targets, left_out = without_disconnected(targets)
   end
+  local context
+  context, err = new_context(opts, targets)
+  if not context then
+    return nil, err
+  end
   local run = { command = command, opts = opts, stdin = opts.stdin, connect = self.opts.connect,
-    primitives = opts.primitives }
+    primitives = opts.primitives, context = context }
   local began = core.now()
   local results, why = scheduler.run {
     items = targets, parallel = opts.parallel, deadline = opts.deadline,
@@ -176,6 +209,7 @@ function Fleet:exec(command, more)
       return target.exec(run, machine)
     end,
   }
+  context:close()
   return reports.new { results = results, why = why, seconds = core.now() - began,
     left_out = left_out }
 end

@@ -16,7 +16,7 @@ local record = {}
 ---@field stderr string
 ---@field truncated integer   bytes left out
 ---@field err arclua.Error?   set whenever state ~= "ok"
----@field phase string        where it ended: "select", "arm", "relay", "tcp", "ssh", "exec"
+---@field phase string        where it ended: "select", "arm", "relay", "jump", "tcp", "ssh", "exec"
 ---@field attempts integer    connections tried
 ---@field started number      seconds since 1970
 ---@field seconds number      connecting and running
@@ -47,7 +47,10 @@ end
 ---@return arclua.Result
 function record.not_run(machine, err, fields, state)
   local result = blank(machine, fields or {})
-  result.state = state or STATES[err.code] or "unreachable"
+  -- A jump host that refuses us says nothing about the machine behind it.
+  local code = err.phase == "jump" and err.code ~= "cancelled" and "unreachable" or err.code
+  result.state = state or STATES[code] or "unreachable"
+  result.phase = err.phase == "jump" and "jump" or result.phase
   result.err = err
   return result
 end

@@ -15,6 +15,7 @@ local target = {}
 ---@field stdin string?
 ---@field connect (fun(machine, opts, progress): arclua.Session?, arclua.Error?)?
 ---@field primitives table?
+---@field context arclua.Context?
 
 local function disconnected(machine)
   local since = machine.last_status_change and " since " .. machine.last_status_change or ""
@@ -72,7 +73,8 @@ end
 local function attempt(run, machine, state)
   state.attempts = state.attempts + 1
   state.progress = { phase = "select" }
-  local session, err = (run.connect or connect.session)(machine, run.opts.connect, state.progress)
+  local session, err = (run.connect or connect.session)(machine, run.opts.connect, state.progress,
+    run.context)
   if not session then
     return nil, err
   end

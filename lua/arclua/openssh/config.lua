@@ -116,11 +116,13 @@ local function matches(self, look, line)
   return result and not look.own
 end
 
--- Whether the lines after a Host line count: with look.own only a pattern that is about this
--- name, not one about all.
+-- Whether the lines after a Host line count.
 local function is_host(look, line)
   local pattern = words.match_host(look.host, line.words)
-  return pattern ~= nil and (not look.own or has_literal(pattern))
+  if not pattern or not look.own then
+    return pattern ~= nil
+  end
+  return has_literal(pattern) and not (look.apart and words.match(look.apart, pattern))
 end
 
 -- ---- lines ---------------------------------------------------------------------------------
@@ -187,18 +189,20 @@ end
 ---@field where table<string, string>  FILE:LINE by keyword
 
 --- What the configuration says of a host as it was typed. user: the login that is settled
---- already. own: only what stands below a Host line that is about this name (and not about all).
---- Asked once a host. Errors: config, naming file and line.
+--- already. own: only what stands below a Host line that is about this name and not about all;
+--- apart: nor about this other name. Asked once a host. Errors: config, naming file and line.
 ---@param host string
----@param opts { user: string?, own: boolean? }?
+---@param opts { user: string?, own: boolean?, apart: string? }?
 ---@return arclua.SshHost|nil, arclua.Error?
 function Config:of(host, opts)
   opts = opts or {}
-  local key = ("%s\0%s\0%s"):format(host, opts.user or "", opts.own and 1 or 0)
+  local key = ("%s\0%s\0%s\0%s"):format(host, opts.user or "", opts.own and 1 or 0,
+    opts.apart or "")
   if self.found[key] then
     return self.found[key]
   end
-  local look = { host = host, user = opts.user, own = opts.own, values = {}, where = {} }
+  local look = { host = host, user = opts.user, own = opts.own,
+    apart = opts.apart, values = {}, where = {} }
   for _, list in ipairs(self.lists) do
     local ok, err = walk(self, look, list, not opts.own)
     if not ok then
