@@ -6,6 +6,7 @@ local certs = require "certs"
 local emulator = require "arclua.emulator"
 local forwarders = require "forwarders"
 local harness = require "harness"
+local json = require "arclua.json"
 local program = require "program"
 
 local DOMAIN = "arc.test"
@@ -21,7 +22,7 @@ teardown(function()
   os.remove(hosts)
 end)
 
-local function run(e, env)
+local function run(e, env, args)
   local all = {}
   for _, name in ipairs(NONE) do
     all[name] = false
@@ -31,8 +32,8 @@ local function run(e, env)
       all[name] = value
     end
   end
-  return program.run({ "exec", "--retries", "0", e.state.machines[1].name, "--", "echo", "there" },
-    { env = all })
+  args = args or { "--", "echo", "there" }
+  return program.run({ "exec", e.state.machines[1].name, table.unpack(args) }, { env = all })
 end
 
 local function emulated(fn)
@@ -53,6 +54,19 @@ local function works(e, env, proxy)
   end
 end
 
+-- What a machine was sent through a tunnel comes back through it.
+local function carries(e, env)
+  local path = os.tmpname()
+  local text = core.crypto.base64(core.crypto.random(600000))
+  assert(core.sys.write_file(path, text))
+  local ended = run(e, env, { "-o", "jsonl", "--stdin", path, "--", "cat" })
+  os.remove(path)
+  assert.equal(0, ended.status, ended.err)
+  local got = json.decode(ended.out).stdout
+  assert.equal(#text, #got)
+  assert.equal(core.crypto.sha256(text), core.crypto.sha256(got))
+end
+
 local function fails(e, env, ...)
   local ended = run(e, env)
   assert.not_equal(0, ended.status)
@@ -68,6 +82,7 @@ describe("Entra, ARM and relay go by", function()
       local open <close> = forwarders.http(hosts)
       works(e, { HTTPS_PROXY = "http://127.0.0.1:" .. open.port }, open)
       works(e, { all_proxy = "127.0.0.1:" .. open.port }, open)
+      carries(e, { all_proxy = "127.0.0.1:" .. open.port })
       local shut <close> = forwarders.http(hosts, "jo", "pa55_x")
       local at = "127.0.0.1:" .. shut.port
       works(e, { https_proxy = "http://jo:pa55%5fx@" .. at, HTTPS_PROXY = "http://no" }, shut)
@@ -84,6 +99,7 @@ describe("Entra, ARM and relay go by", function()
       local outer <close> = forwarders.tls(hosts, inner, cert, key)
       local url = ("https://jo:pa55@%s:%d"):format(PROXY, outer.port)
       works(e, { HTTPS_PROXY = url, SSL_CERT_FILE = corp.ca }, inner)
+      carries(e, { HTTPS_PROXY = url, SSL_CERT_FILE = corp.ca })
       fails(e, { HTTPS_PROXY = url }, ("the proxy %s:%d: "):format(PROXY, outer.port),
         "signed by 'CN = Proxy CA'")
       fails(e, { HTTPS_PROXY = ("https://jo:pa55@localhost:%d"):format(outer.port),
@@ -106,12 +122,26 @@ describe("Entra, ARM and relay go by", function()
       local open <close> = forwarders.socks(hosts)
       works(e, { ALL_PROXY = "socks5://127.0.0.1:" .. open.port }, open)
       works(e, { HTTPS_PROXY = "socks5h://127.0.0.1:" .. open.port }, open)
+      carries(e, { ALL_PROXY = "socks5://127.0.0.1:" .. open.port })
       local shut <close> = forwarders.socks(hosts, "jo", "pa55@")
       local at = "127.0.0.1:" .. shut.port
       works(e, { ALL_PROXY = "socks5://jo:pa55%40@" .. at }, shut)
       fails(e, { ALL_PROXY = "socks5://jo:pa55@" .. at },
         "the proxy " .. at .. " refused the user name and password of ALL_PROXY")
       fails(e, { ALL_PROXY = "socks5://" .. at }, "the proxy " .. at .. " wants a user name")
+    end)
+  end)
+
+  harness.ends("a proxy to an untrusted server once, without another try", function()
+    emulated(function(e)
+      local proxy <close> = forwarders.http(hosts)
+      assert(core.sys.write_file(e.state.cloud.ca, core.sys.read_file(corp.ca)))
+      fails(e, { HTTPS_PROXY = "http://127.0.0.1:" .. proxy.port },
+        "login.arc.test (through the proxy 127.0.0.1:" .. proxy.port .. "): ",
+        "signed by 'CN = \"arclua emulator, one day\"', which is not known here")
+      local _, n = proxy.log:gsub("CONNECT login%.arc%.test:", "")
+      assert.equal(1, n)
+      assert.is_nil(proxy.log:find("management", 1, true))
     end)
   end)
 

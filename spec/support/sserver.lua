@@ -19,13 +19,17 @@ function sserver.run(args, connections, fn)
   while not seen:find "ACCEPT 127%.0%.0%.1:%d+\n" do
     seen = seen .. assert(from:read())
   end
+  local parts = { seen }
+  local reader = core.spawn(function() -- a full pipe would stop the server
+    for chunk in function() return from:read() end do
+      parts[#parts + 1] = chunk
+    end
+  end)
   fn(math.tointeger(seen:match "ACCEPT 127%.0%.0%.1:(%d+)"), to)
-  for chunk in function() return from:read() end do
-    seen = seen .. chunk
-  end
+  reader:await()
   child:wait()
   child:close()
-  return seen
+  return table.concat(parts)
 end
 
 return sserver
