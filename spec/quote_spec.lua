@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local core = require "arclua.core"
 local quote = require "arclua.quote"
 
 -- What a shell makes of a line: its words, each ended by a NUL.
@@ -25,8 +26,18 @@ describe("quote", function()
     assert.same(words, words_of(quote.line(words)))
   end)
 
-  it("quotes for PowerShell", function()
-    assert.equal("& 'Get-Item' 'it''s' '$x'", quote.line({ "Get-Item", "it's", "$x" }, "windows"))
+  it("quotes for PowerShell, with parameters bare", function()
+    local script = quote.powershell_script { "Get-Item", "-Path", "it's", "$x", "100%d", "-1" }
+    assert.truthy(script:find("& 'Get-Item' -Path 'it''s' '$x' '100%d' '-1';", 1, true), script)
+  end)
+
+  it("gives Windows a line that no shell finds anything in", function()
+    local line = quote.line({ "a", "b \"c\" %PATH% $x & \u{1F600}" }, "windows")
+    local code = line:match "^powershell [%-%a ]+ %-EncodedCommand ([%w+/=]+)$"
+    local script = core.crypto.unbase64(code)
+    assert.truthy(script:find(("& 'a' 'b"):gsub(".", "%0\0"), 1, true))
+    assert.truthy(script:find("\x3D\xD8\x00\xDE", 1, true))
+    assert.equal("dir & ver", quote.line({ "dir & ver" }, "windows"))
   end)
 
   it("wraps for sudo and variables", function()

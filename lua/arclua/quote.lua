@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Commands for remote shells. One word is a shell line; several words arrive as written.
+local core = require "arclua.core"
 local errors = require "arclua.errors"
 
 local quote = {}
@@ -22,18 +23,50 @@ function quote.powershell(word)
   return "'" .. word:gsub("'", "''") .. "'"
 end
 
-local function powershell_line(words)
-  local out = { "&" }
-  for _, word in ipairs(words) do
-    out[#out + 1] = "'" .. word:gsub("'", "''") .. "'"
+-- Fits cmd.exe as well as PowerShell, whichever answers the login: neither finds anything to
+-- interpret in it. The status is the program's own, else 1 for a cmdlet that failed.
+local SCRIPT = "$ProgressPreference='SilentlyContinue';"
+  .. "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};"
+  .. "%s;$ok=$?;if($null -ne $LASTEXITCODE){exit $LASTEXITCODE};if(!$ok){exit 1}"
+
+-- A parameter's name must stay bare: quoted it would be a value.
+local function powershell_word(word)
+  return word:find "^%-%a%w*$" and word or "'" .. word:gsub("'", "''") .. "'"
+end
+
+local function utf16(text)
+  local out = {}
+  for _, code in utf8.codes(utf8.len(text) and text or text:gsub("[\128-\255]", "?")) do
+    if code >= 0x10000 then
+      code = code - 0x10000
+      out[#out + 1] = ("<I2I2"):pack(0xD800 | code >> 10, 0xDC00 | code & 0x3FF)
+    else
+      out[#out + 1] = ("<I2"):pack(code)
+    end
   end
-  return table.concat(out, " ")
+  return table.concat(out)
+end
+
+--- The script that runs these words in PowerShell.
+---@param words string[]
+---@return string
+function quote.powershell_script(words)
+  local out = { "&" }
+  for i, word in ipairs(words) do
+    out[i + 1] = i == 1 and "'" .. word:gsub("'", "''") .. "'" or powershell_word(word)
+  end
+  return SCRIPT:format(table.concat(out, " "))
+end
+
+local function powershell_line(words)
+  return "powershell -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand "
+    .. core.crypto.base64(utf16(quote.powershell_script(words)))
 end
 
 --- The line to send for a command: a string is a shell line, a list of one word too;
 --- several words are quoted for the machine's shell.
 ---@param command string|string[]
----@param os string?  "windows" = PowerShell, else sh
+---@param os string?  "windows" = for PowerShell, whatever the login's shell; else sh
 ---@return string
 function quote.line(command, os)
   if type(command) == "string" then

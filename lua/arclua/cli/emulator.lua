@@ -45,6 +45,8 @@ local function build()
   parser:flag("-h --help", "This text.")
   parser:option("--machines", "How many machines (3).", nil, number("--machines", 1, 10000))
     :argname "N"
+  parser:option("--windows", "So many Windows-like machines more (0).", nil,
+    number("--windows", 0, 1000)):argname "N"
   parser:option("--subscriptions", "Spread over so many subscriptions (1).", nil,
     number("--subscriptions", 1, 100)):argname "N"
   parser:option("--port", "Listen on this port of 127.0.0.1 (any free one).", nil,
@@ -132,7 +134,7 @@ function command.run(args)
   local running <close>, err = emulator.start { machines = opts.machines, port = opts.port,
     as_root = opts.as_root, throttle = opts.throttle, page_size = opts.page_size,
     faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
-    log_file = opts.log_file, profile = opts.profile,
+    log_file = opts.log_file, profile = opts.profile, windows = opts.windows,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }
   if not running then

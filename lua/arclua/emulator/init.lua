@@ -26,7 +26,7 @@ local OPTIONS = {
   seed = "integer", faults = "table", throttle = "string|number", setup = "string",
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
   token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
-  bound = "boolean", profile = "string", domain = "string",
+  bound = "boolean", profile = "string", domain = "string", windows = "integer",
 }
 
 ---@class arclua.Emulator
@@ -188,8 +188,9 @@ end
 
 ---@class arclua.EmulatorOptions
 ---@field machines integer|table[]|nil  how many (3), or a list of { name, group, subscription, os,
----   tags, status, setup, ssh_port, profile, program }; program: a list of words that answers a
----   connection instead of sshd
+---   tags, status, setup, ssh_port, profile, program, shell }; program: a list of words that
+---   answers a connection instead of sshd; shell: of Windows, "cmd" (default) or "powershell"
+---@field windows integer?              so many Windows-like machines behind them (0)
 ---@field subscriptions integer?        spread them over so many (1)
 ---@field port integer?                 of 127.0.0.1; default any free one
 ---@field domain string?                of its hosts' names; default "arc.localhost", which is

@@ -3,6 +3,7 @@
 local core = require "arclua.core"
 local json = require "arclua.json"
 local account = require "arclua.emulator.account"
+local windows = require "arclua.emulator.windows"
 
 local machine = {}
 
@@ -42,6 +43,7 @@ local function config_of(emulator, m)
     "KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,"
       .. "ecdh-sha2-nistp384,sntrup761x25519-sha512@openssh.com",
     "Subsystem sftp internal-sftp",
+    m.os == "windows" and "ForceCommand " .. word(dir .. "/shell") or "",
     "",
   }, "\n")
 end
@@ -63,6 +65,7 @@ local function make(emulator, m)
       return core.sys.write_file(dir .. "/passwd", account.passwd(emulator.who, m.home), 420)
     end,
     function() return core.sys.write_file(dir .. "/sshd.log", "", 384) end,
+    function() return m.os ~= "windows" or windows.make(dir, m.shell) end,
   } do
     if ok then
       ok, err = step()

@@ -28,7 +28,8 @@ local function uuid_of(text)
     hex:sub(18, 20), hex:sub(21, 32))
 end
 
-local function machine_specs(count, subscriptions)
+-- Windows machines come behind the others.
+local function machine_specs(count, subscriptions, windows)
   local specs, numbers = {}, {}
   for i = 1, count do
     local kind = PATTERN[(i - 1) % #PATTERN + 1]
@@ -39,6 +40,10 @@ local function machine_specs(count, subscriptions)
       subscription = (i - 1) // #PATTERN % subscriptions + 1,
       tags = { role = kind.role, env = kind.env },
     }
+  end
+  for i = 1, windows do
+    specs[count + i] = { name = ("win-%02d"):format(i), group = "rg-win", os = "windows",
+      subscription = (i - 1) % subscriptions + 1, tags = { role = "win", env = "prod" } }
   end
   return specs
 end
@@ -71,6 +76,18 @@ local function place(s, spec)
   return id, group
 end
 
+-- Windows' OpenSSH starts cmd.exe unless the machine says otherwise.
+local function shell_of(spec)
+  local shell = spec.shell or "cmd"
+  if spec.os ~= "windows" then
+    shell = spec.shell
+  end
+  if shell ~= nil and (spec.os ~= "windows" or shell ~= "cmd" and shell ~= "powershell") then
+    error("shell: 'cmd' or 'powershell' of a Windows machine expected, got " .. tostring(shell))
+  end
+  return shell
+end
+
 local function set_up(machine, setup)
   if setup ~= "none" then
     machine.endpoint = { name = "default", created = core.time(), ready = 0 }
@@ -84,7 +101,8 @@ end
 --- Adds a machine.
 --- Raises: what cannot be there.
 ---@param spec { name: string, group: string?, subscription: integer?, os: string?, tags: table?,
----   status: string?, setup: string?, ssh_port: integer?, profile: string?, program: string[]? }
+---   status: string?, setup: string?, ssh_port: integer?, profile: string?, program: string[]?,
+---   shell: string? }
 function state.add_machine(s, spec)
   local id, group = place(s, spec)
   local machine = {
@@ -93,7 +111,7 @@ function state.add_machine(s, spec)
     status = spec.status or "Connected", vm_id = uuid_of(id), ssh_port = spec.ssh_port or 22,
     hex = core.crypto.hex(core.crypto.sha256(id:lower())), services = {},
     changed = core.time(), connections = 0, index = #s.machines + 1, program = spec.program,
-    profile = profile.find(spec.profile) or s.profile,
+    profile = profile.find(spec.profile) or s.profile, shell = shell_of(spec),
   }
   set_up(machine, spec.setup or s.setup)
   s.machines[machine.index] = machine
@@ -129,7 +147,7 @@ function state.new(opts)
   end
   local specs = opts.machines or 3
   if type(specs) == "number" then
-    specs = machine_specs(specs, #s.subscriptions)
+    specs = machine_specs(specs, #s.subscriptions, opts.windows or 0)
   end
   for _, spec in ipairs(specs) do
     state.add_machine(s, spec)
