@@ -138,16 +138,25 @@ static void configure(struct arc_session *s,
 /* ---- steps ----------------------------------------------------------------
  */
 
+/* ` ("…")`: what was said instead of a version line, for messages. */
+static const char *said(const struct arc_session *s, char *to, size_t n) {
+  const struct arc_greeting *g = &s->pump.greeting;
+  snprintf(to, n, g->first_len ? " (it said \"%s\")" : "", g->first);
+  return to;
+}
+
 static void fail_connect(struct arc_session *s) {
   const char *text = arc_session_text(s);
   bool cut = s->pump.ended && strstr(text, "Socket error");
+  char heard[128];
   struct arc_err *err;
   if (strstr(text, "kex error") || strstr(text, "no match for method")) {
     err = arc_session_error(s, "ssh.kex", "%s", text);
   } else if (cut && s->phase == ARC_SSH_BANNER && s->pump.received) {
     err = arc_session_error(s, "ssh.protocol",
                             "what answered closed the connection and had not "
-                            "spoken SSH");
+                            "spoken SSH%s",
+                            said(s, heard, sizeof heard));
   } else if (cut) {
     err = arc_session_error(s, "ssh.closed",
                             "the server closed the connection during login");
@@ -168,17 +177,29 @@ static void keep_nonblocking(struct arc_session *s) {
   }
 }
 
+/* The version line is printable ASCII (RFC 4253, 4.2); not with all. */
+static char *printable(const char *line) {
+  char *copy = strdup(line);
+  for (char *c = copy; c && *c; c++) {
+    *c = *c < ' ' || *c > '~' ? '?' : *c;
+  }
+  return copy;
+}
+
 static void note_banner(struct arc_session *s) {
   const char *banner = ssh_get_serverbanner(s->ssh);
+  char text[128];
   if (s->phase != ARC_SSH_BANNER) {
     return;
   }
   if (banner) {
-    s->banner = strdup(banner);
+    s->banner = printable(banner);
     s->phase = ARC_SSH_KEX;
-  } else if (s->pump.received > NOISE_MAX) {
+  } else if (s->pump.received > NOISE_MAX ||
+             arc_greeting_endless(&s->pump.greeting)) {
     arc_session_die(s, arc_session_error(s, "ssh.protocol",
-                                         "what answered does not speak SSH"));
+                                         "what answered does not speak SSH%s",
+                                         said(s, text, sizeof text)));
   }
 }
 
@@ -240,8 +261,10 @@ void arc_login_step(struct arc_session *s) {
 static void too_late(void *arg) {
   struct arc_session *s = arg;
   struct arc_err *err;
+  char heard[128];
   if (s->phase == ARC_SSH_BANNER) {
-    err = arc_session_error(s, "ssh.no-banner", "no SSH banner came in time");
+    err = arc_session_error(s, "ssh.no-banner", "no SSH banner came in time%s",
+                            said(s, heard, sizeof heard));
   } else if (s->auth.job && arc_agent_away(s->auth.job)) {
     err = arc_err_reason("ssh.agent-failed",
                          "the agent %s did not answer in time", s->auth.agent);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "net/stream.h"
+#include "ssh/greeting.h"
 #include "util/buf.h"
 
 /* libssh reads and writes a descriptor: one end of a socket pair, whose other
@@ -17,9 +18,10 @@ struct arc_pump {
   int fd;                    /* our end of the pair; -1 = closed */
   struct arc_buf in;         /* from the stream, not yet in the pair */
   struct arc_buf out;        /* from the pair, not yet in the stream */
-  uint64_t received;         /* bytes that the stream gave */
-  bool ended;                /* the stream gives no more */
-  struct arc_err *err;       /* why, unless it was an orderly end; owned */
+  struct arc_greeting greeting;
+  uint64_t received;   /* bytes that the stream gave */
+  bool ended;          /* the stream gives no more */
+  struct arc_err *err; /* why, unless it was an orderly end; owned */
 };
 
 /* Takes the stream over, also on failure. *end is the end for libssh. 0 or a

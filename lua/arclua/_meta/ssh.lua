@@ -45,7 +45,7 @@ local Session = {}
 ---@class arclua.ExecOptions
 ---@field timeout number?              seconds for the command; then it is ended on the far side
 ---@field stdin string|arclua.Stream|nil   nothing = /dev/null; a stream is taken over
----@field env table<string,string>?    asked by SSH env requests (servers accept few)
+---@field env table<string,string>?    asked by SSH env requests (servers accept few), each a round trip
 ---@field pty boolean?                 pseudo terminal (stderr arrives in stdout)
 ---@field max_output integer?          bytes kept a stream (head and tail halves), default 1 MiB; the rest is counted
 ---@field on_stdout fun(chunk: string)?  called from the task with what arrives, then nothing is kept
