@@ -8,7 +8,7 @@ local CANCELLED = errors.new { code = "cancelled", message = "stop" }
 -- A relay that answers with one reason after the other (the last for ever), and its clock.
 local function setup(answers, opts)
   opts = opts or {}
-  local seen = { attempts = 0, waits = {}, renewals = 0, infos = {}, now = 0 }
+  local seen = { attempts = 0, waits = {}, texts = {}, renewals = 0, infos = {}, now = 0 }
   local primitives = setmetatable({
     now = function() return seen.now end,
     sleep = function(delay)
@@ -31,12 +31,13 @@ local function setup(answers, opts)
       elseif reason == "net" then
         return errors.fail { code = "refused", message = "no", retryable = true }
       end
-      return errors.fail { reason = reason, message = reason }
+      return errors.fail { reason = reason, message = reason, status = opts.status }
     end },
   }, { __index = core })
   local stream, err = relay.connect {
     info = "info0", port = 22, changed = opts.changed, primitives = primitives,
     random = function() return opts.random or 0.5 end,
+    on_wait = function(text) seen.texts[#seen.texts + 1] = text end,
     renew = function()
       seen.renewals = seen.renewals + 1
       if opts.no_renewal then
@@ -63,11 +64,25 @@ describe("relay policy", function()
     assert.equal(22, seen.port)
   end)
 
-  it("waits 1, 2, 4, 5, 5 for an agent that is not there, within 30 s", function()
-    local stream, err, seen = setup { "relay.no-listener" }
+  it("waits 1, 2, 4, 5, 5 for an agent that is not there, within 30 s (#11 404_forever)", function()
+    local stream, err, seen = setup({ "relay.no-listener" }, { status = 404 })
     assert.is_nil(stream)
     assert.equal("relay.no-listener", err.reason)
+    assert.equal(404, err.status)
     assert.same({ 1, 2, 4, 5, 5, 5, 5 }, seen.waits)
+    assert.equal(8, err.attempts)
+    assert.equal(27, err.elapsed)
+    assert.equal("relay.no-listener; gave up after 8 attempts in 27 s", err.message)
+  end)
+
+  it("says what it waits for, and how far that is (#10)", function()
+    local stream, _, seen = setup { "relay.no-endpoint", "relay.no-endpoint", "relay.no-listener",
+      "relay.busy", "ok" }
+    assert.equal("stream", stream)
+    assert.same({ "waiting for the agent (not registered yet), 0 s, attempt 2",
+      "waiting for the agent (not registered yet), 1 s, attempt 3",
+      "waiting for the agent (no listener yet), 3 s, attempt 4",
+      "trying again (relay.busy), 7 s, attempt 5" }, seen.texts)
   end)
 
   it("waits up to 180 s after a change", function()
@@ -82,7 +97,7 @@ describe("relay policy", function()
     assert.same({ 1.1 }, seen.waits)
   end)
 
-  it("connects after two times not there, with the same credentials", function()
+  it("connects after two times not there, with the same credentials (#10)", function()
     local stream, _, seen = setup { "relay.no-endpoint", "relay.no-listener", "ok" }
     assert.equal("stream", stream)
     assert.same({ "info0", "info0", "info0" }, seen.infos)
@@ -95,7 +110,7 @@ describe("relay policy", function()
     assert.equal(0, seen.renewals)
   end)
 
-  it("takes new credentials once after a refusal", function()
+  it("takes new credentials once after a refusal (#14 401_then_ok, 401_twice)", function()
     local stream, _, seen = setup { "relay.denied", "ok" }
     assert.equal("stream", stream)
     assert.same({ "info0", "info1" }, seen.infos)
@@ -117,7 +132,7 @@ describe("relay policy", function()
     assert.equal("cancelled", err.code)
   end)
 
-  it("stops at once where the machine said no", function()
+  it("stops at once where the machine said no (#12 503_sshd_refused)", function()
     for _, reason in ipairs { "relay.sshd-refused", "relay.rejected", "relay.bad-answer" } do
       local none, err, seen = setup { reason }
       assert.is_nil(none)
@@ -126,7 +141,7 @@ describe("relay policy", function()
     end
   end)
 
-  it("tries other failures three times", function()
+  it("tries other failures three times (#13 503_generic, #23 blackhole_upgrade)", function()
     for _, reason in ipairs { "relay.busy", "relay.server-error", "relay.no-answer",
       "relay.too-slow", "net" } do
       local none, _, seen = setup { reason }

@@ -64,9 +64,11 @@ local function through_relay(machine, opts, core, access, progress)
     on_attempt = function()
       progress.relay_attempts = (progress.relay_attempts or 0) + 1
     end,
-    on_retry = function(delay, err)
-      log_of(machine)("info", ("%s: %s; trying again in %.1f s"):format(machine.name,
-        tostring(err), delay))
+    on_wait = function(text)
+      log_of(machine)("info", machine.name .. ": " .. text)
+      if progress.on_wait then
+        progress.on_wait(machine, text)
+      end
     end,
   }
 end

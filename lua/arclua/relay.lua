@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Reaching a machine through the relay: attempts, and when another one makes sense.
 local real = require "arclua.core"
+local errors = require "arclua.errors"
 
 local relay = {}
 
@@ -21,10 +22,16 @@ local TRIES = 3
 ---@field changed boolean?     we have just set the machine up
 ---@field ca string?
 ---@field renew fun(): arclua.RelayInfo?, arclua.Error?   new credentials
----@field on_retry fun(delay: number, err: arclua.Error)?
+---@field on_wait fun(text: string, err: arclua.Error)?   before each pause: what is waited for
 ---@field on_attempt fun()?
 ---@field primitives table?
 ---@field random fun(): number?
+
+-- What an absent agent's answers say of how far its waking is: they come in this order.
+local WAITING = {
+  ["relay.no-endpoint"] = "waiting for the agent (not registered yet)",
+  ["relay.no-listener"] = "waiting for the agent (no listener yet)",
+}
 
 local function pause(n, random)
   return (PAUSES[n] or LONGEST_PAUSE) * (1 - JITTER + 2 * JITTER * random())
@@ -70,12 +77,30 @@ local function next_step(state, request, err)
   return delay
 end
 
+-- "waiting for the agent (no listener yet), 12 s, attempt 4"
+local function describe(state, err)
+  local what = WAITING[err.reason] or ("trying again (%s)"):format(err.message:match "[^\n]*")
+  return ("%s, %.0f s, attempt %d"):format(what, state.core.now() - state.began,
+    state.attempts + 1)
+end
+
+-- The last error, with how long it was tried. alike: the same for machines that fared alike.
+local function give_up(state, err)
+  if state.attempts < 2 or err.code == "cancelled" then
+    return err
+  end
+  local elapsed = state.core.now() - state.began
+  return errors.with(err, { attempts = state.attempts, elapsed = elapsed, alike = err.message,
+    message = ("%s; gave up after %d attempts in %.0f s"):format(err.message, state.attempts,
+      elapsed) })
+end
+
 -- Waits before the next attempt: true | nil, err.
 local function rest(state, request, delay, err)
   if delay <= 0 then
     return true
-  elseif request.on_retry then
-    request.on_retry(delay, err)
+  elseif request.on_wait then
+    request.on_wait(describe(state, err), err)
   end
   local ok, ended = state.core.sleep(delay)
   if not ok then
@@ -87,8 +112,8 @@ end
 local function new_state(request)
   local core = request.primitives or real
   local now = core.now()
-  return { core = core, info = request.info, began = now, listed = now, failures = 0,
-    absences = 0, budget = request.changed and BUDGET_AFTER_CHANGE or BUDGET,
+  return { core = core, info = request.info, began = now, listed = now, attempts = 0,
+    failures = 0, absences = 0, budget = request.changed and BUDGET_AFTER_CHANGE or BUDGET,
     random = request.random or math.random }
 end
 
@@ -101,22 +126,24 @@ function relay.connect(request)
     if request.on_attempt then
       request.on_attempt()
     end
+    state.attempts = state.attempts + 1
     local stream, err = state.core.relay.connect(state.info,
       { port = request.port, ca = request.ca })
     if stream then
       return stream
     elseif state.last and err.code == "timeout" and not err.reason then
       -- The caller's time is up: what kept us from connecting says more than "timeout".
-      return nil, state.last
+      state.attempts = state.attempts - 1
+      return nil, give_up(state, state.last)
     end
     state.last = err
     local delay, why = next_step(state, request, err)
     if not delay then
-      return nil, why
+      return nil, give_up(state, why)
     end
     local ok, ended = rest(state, request, delay, err)
     if not ok then
-      return nil, ended
+      return nil, give_up(state, ended)
     end
   end
 end

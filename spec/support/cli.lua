@@ -57,6 +57,11 @@ function cli.shell(line)
   return text
 end
 
+--- Runs the program with these words of a shell line at a terminal of its own: what it shows.
+function cli.run_terminal(words)
+  return cli.shell(([[script -qec "$PROGRAM %s" /dev/null </dev/null]]):format(words))
+end
+
 --- The lines of a text that are not empty.
 function cli.lines(text)
   local out = {}

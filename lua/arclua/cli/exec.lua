@@ -10,6 +10,7 @@ local record = require "arclua.fleet.record"
 local select_ = require "arclua.select"
 local settings = require "arclua.settings"
 local style = require "arclua.report.style"
+local waiting = require "arclua.report.waiting"
 
 -- What selects among Azure's machines says nothing about hosts.
 local FOR_MACHINES = { "resource_group", "name", "tag", "os", "status", "ids", "all", "exclude",
@@ -88,6 +89,25 @@ local function mode_of(values)
   return values.output or (output.standard(1).is_terminal and "live" or "grouped")
 end
 
+-- With one machine, somebody at the terminal wants to know what keeps it.
+local function tell_waits(hooks, list)
+  local to = output.standard(2)
+  if #list > 1 or not to.is_terminal then
+    return
+  end
+  local clear
+  hooks.on_wait, clear = waiting.new(to)
+  for _, name in ipairs { "on_output", "on_result" } do
+    local inner = hooks[name]
+    if inner or name == "on_result" then
+      hooks[name] = function(...)
+        clear()
+        return inner and inner(...)
+      end
+    end
+  end
+end
+
 -- Options that the environment and the configuration may give, too.
 local SETTINGS = { "output", "parallel", "connect_timeout", "timeout", "deadline", "retries" }
 
@@ -115,7 +135,8 @@ local function run(values, words)
     return status
   end
   local hooks, finish = modes[mode_of(filled)](values)
-  opts.on_output, opts.on_result = hooks.on_output, hooks.on_result
+  tell_waits(hooks, list)
+  opts.on_output, opts.on_result, opts.on_wait = hooks.on_output, hooks.on_result, hooks.on_wait
   local report
   report, err = fleet.new(list, opts):exec(words)
   if not report then

@@ -31,6 +31,7 @@ local fleet = {}
 ---@field max_output integer?        bytes kept a stream and machine; default 1 MiB
 ---@field on_output fun(machine, stream: "stdout"|"stderr", chunk: string)?  then nothing is kept
 ---@field on_result fun(result: arclua.Result)?
+---@field on_wait fun(machine, text: string)?  while a machine's agent is being waited for
 ---@field azure arclua.Azure?        to find machines given by name; default: arc.login()
 ---@field direct boolean?            names are hosts [USER@]HOST[:PORT], reached without Azure
 
@@ -38,8 +39,8 @@ local RULES = {
   parallel = "integer", timeout = "number", deadline = "number", retries = "integer",
   try_disconnected = "boolean", skip_disconnected = "boolean", sudo = "boolean", env = "table",
   stdin = "string", pty = "boolean", max_output = "integer", on_output = "function",
-  on_result = "function", azure = "table", connect = "function", primitives = "table",
-  direct = "boolean",
+  on_result = "function", on_wait = "function", azure = "table", connect = "function",
+  primitives = "table", direct = "boolean",
 }
 
 local DEFAULTS = { parallel = 64, retries = 2 }

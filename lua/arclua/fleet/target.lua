@@ -72,7 +72,7 @@ end
 -- One connection and, when it stands, one command: an ExecResult | nil, err when nothing was sent.
 local function attempt(run, machine, state)
   state.attempts = state.attempts + 1
-  state.progress = { phase = "select" }
+  state.progress = { phase = "select", on_wait = run.opts.on_wait }
   local session, err = (run.connect or connect.session)(machine, run.opts.connect, state.progress,
     run.context)
   if not session then

@@ -8,9 +8,18 @@ local fold = {}
 
 local RULE = ("-"):rep(15)
 
+-- How it ended, without the figures of this one machine.
+local function outcome_of(result)
+  if result.state == "ok" then
+    return ""
+  end
+  return result.err and result.err.alike and result.state .. "\0" .. result.err.alike
+    or words.outcome(result)
+end
+
 local function key_of(result)
-  return table.concat({ result.stdout, result.stderr, result.state == "ok" and ""
-    or words.outcome(result), tostring(result.truncated) }, "\0")
+  return table.concat({ result.stdout, result.stderr, outcome_of(result),
+    tostring(result.truncated) }, "\0")
 end
 
 ---@class arclua.FoldedGroup
