@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- TLS of the client against openssl's server (rows 25 and 26 of the relay's list).
 local core = require "arclua.core"
-local both = require("harness").both
+local harness = require "harness"
 local certs = require "certs"
 local sserver = require "sserver"
+
+local both, ends = harness.both, harness.ends
 
 local NAME = "ns.servicebus.localhost"
 local known, unknown = certs.authority "/CN=Known CA", certs.authority "/CN=Corp Prôxy CA/O=Corp"
@@ -55,7 +57,7 @@ describe("tls refuses", function()
   }
   for _, case in ipairs(cases) do
     local name, args, reason, text = table.unpack(case)
-    both(name .. " with its reason, for good, before anything is sent", function()
+    ends(name .. " with its reason, for good, before anything is sent", function()
       for _, ask in ipairs { request, connect } do
         local answer, err
         local seen = sserver.run(args, 1, function(port)
@@ -181,7 +183,7 @@ describe("trust", function()
     return got
   end
 
-  both("is given by SSL_CERT_FILE and SSL_CERT_DIR, instead of the system's", function()
+  ends("is given by SSL_CERT_FILE and SSL_CERT_DIR, instead of the system's", function()
     local hashed = known.dir .. "/hashed"
     os.execute(("mkdir -p %s; cp %s %s; openssl rehash %s"):format(hashed, known.ca, hashed,
       hashed))
@@ -193,7 +195,7 @@ describe("trust", function()
     end)
   end)
 
-  both("of a cloud's file counts for its own requests only", function()
+  ends("of a cloud's file counts for its own requests only", function()
     sserver.run(with(good, "-www"), 4, function(port)
       local url = ("https://%s:%d/"):format(NAME, port)
       assert.equal("200\ntls.untrusted\n200\ntls.untrusted\n",
@@ -201,7 +203,7 @@ describe("trust", function()
     end)
   end)
 
-  both("of a file that is none is an error that names it", function()
+  ends("of a file that is none is an error that names it", function()
     local said = child({ SSL_CERT_FILE = "/etc/hostname" }, "https://localhost:1/", "")
     assert.truthy(said:find("certificates of SSL_CERT_FILE", 1, true), said)
     local answer, err = core.http.request { url = "https://localhost:1/", ca = "/etc/hostname" }
