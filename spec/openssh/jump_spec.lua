@@ -185,9 +185,11 @@ describe("jump hosts", function()
       ["a,rg/web"] = "the first jump host", ["a b"] = "[USER@]HOST",
       [("a,"):rep(20) .. "a"] = "more than 16" } do
     ends("written wrong are refused: " .. text, function()
-      local result = exec({ "host" }, options(nil, { jump = text }))[1]
-      assert.equal("config", result.err.code)
-      assert.matches(why, result.err.message, 1, true)
+      local report, err = fleet.new({ "host" }, options(nil, { jump = text,
+        direct = true })):exec "true"
+      assert.is_nil(report)
+      assert.equal("config", err.code)
+      assert.matches(why, err.message, 1, true)
     end)
   end
 end)

@@ -3,6 +3,7 @@
 local check = require "arclua.check"
 local connect = require "arclua.connect"
 local real = require "arclua.core"
+local destination = require "arclua.openssh.destination"
 local errors = require "arclua.errors"
 local login = require "arclua.openssh.login"
 local record = require "arclua.fleet.record"
@@ -149,21 +150,32 @@ local function without_disconnected(targets)
   return kept, #targets - #kept
 end
 
--- What several connections share, with the password of the run: context | nil, err.
-local function new_context(opts, targets)
-  for _, machine in ipairs(targets) do
-    if machine.id and opts.connect.jump then
+-- What is wrong with the way to all machines: true | nil, err.
+local function check_way(opts, targets, context)
+  local jump = opts.connect.jump
+  for _, machine in ipairs(jump and targets or {}) do
+    if machine.id then
       return login.no_jump(machine.name, "option '--jump'")
     end
   end
+  local ok, err = context:ssh_config()
+  if ok and jump and jump ~= "none" then
+    ok, err = destination.parse_jumps(jump)
+  end
+  return ok and true, err
+end
+
+-- What the connections share, with the password of the run: context | nil, err.
+local function new_context(opts, targets)
   local context = connect.context(opts.connect, { primitives = opts.primitives,
     azure = targets[1] and targets[1].azure or opts.azure, many = #targets > 1 })
-  if opts.connect.ask_pass and #targets > 0 then
-    local password, err = context.ask:password()
-    if not password then
-      context:close()
-      return nil, err
-    end
+  local ok, err = check_way(opts, targets, context)
+  if ok and opts.connect.ask_pass and #targets > 0 then
+    ok, err = context.ask:password()
+  end
+  if not ok then
+    context:close()
+    return nil, err
   end
   return context
 end

@@ -1,0 +1,126 @@
+-- SPDX-License-Identifier: MIT
+-- arclua exec --direct: hosts without Azure, as a user runs it.
+local core = require "arclua.core"
+local harness = require "harness"
+local json = require "arclua.json"
+local program = require "program"
+local sshlab = require "sshlab"
+local sshtcp = require "sshtcp"
+
+describe("arclua exec --direct", function()
+  local lab, one, two
+  setup(function()
+    lab = sshlab.new()
+    one, two = sshtcp.start(lab), sshtcp.start(lab)
+    assert(core.sys.write_file(lab:path "config", ("Host one\nPort %d\nHost two\nPort %d\n"
+      .. "ProxyJump one\nHost *\nHostName 127.0.0.1\nUser %s\nIdentityFile %s\n"
+      .. "UserKnownHostsFile %s\n"):format(one.port, two.port, lab.user, lab:path "id",
+      lab:path "known")))
+  end)
+  teardown(function()
+    one:close()
+    two:close()
+    lab:close()
+    assert.equal("", harness.leftovers())
+  end)
+
+  -- An environment that knows no Azure: a request to it would fail.
+  local function run(args, env)
+    local all = { ARCLUA_CONFIG = "none", ARCLUA_CLOUD = lab:path "no-cloud", LD_PRELOAD = false }
+    for name, value in pairs(env or {}) do
+      all[name] = value
+    end
+    local out
+    core.timeout(harness.LIMIT, function()
+      out = program.run(args, { env = all })
+    end)
+    return out
+  end
+
+  local function config() return lab:path "config" end
+
+  it("runs on hosts of ssh_config, and signs in nowhere", function()
+    local ended = run { "exec", "--direct", "-F", config(), "one", "two", "-o", "jsonl", "--",
+      "echo hi" }
+    assert.equal(0, ended.status, ended.err)
+    local seen = {}
+    for line in ended.out:gmatch "[^\n]+" do
+      local value = assert(json.decode(line))
+      seen[value.name] = value.machine .. " " .. value.stdout
+    end
+    assert.same({ one = ("one:%d hi\n"):format(one.port), two = ("two:%d hi\n"):format(two.port) },
+      seen)
+  end)
+
+  it("takes jump hosts and addresses", function()
+    local before = one.count
+    local ended = run { "exec", "--direct", "-F", "none", "-i", lab:path "id", "-l", lab.user,
+      "--known-hosts", lab:path "k2", ("127.0.0.1:%d"):format(two.port), "--", "echo hi" }
+    assert.equal(0, ended.status, ended.err)
+    assert.equal(before, one.count)
+    ended = run { "exec", "--direct", "-F", config(), "-J", "one", "--known-hosts", lab:path "k2",
+      ("x@127.0.0.1:%d"):format(two.port), "-o", "jsonl", "--retries", "0", "--", "true" }
+    assert.equal(4, ended.status)
+    assert.equal("denied", assert(json.decode(ended.out)).state)
+    assert.equal(before + 1, one.count)
+  end)
+
+  it("takes the variable ARCLUA_SSH_CONFIG, and an option over it", function()
+    local line = { "exec", "--direct", "one", "--", "echo hi" }
+    assert.equal(0, run(line, { ARCLUA_SSH_CONFIG = config() }).status)
+    table.insert(line, 2, "-F")
+    table.insert(line, 3, lab:path "absent")
+    local ended = run(line, { ARCLUA_SSH_CONFIG = config() })
+    assert.equal(1, ended.status)
+    assert.matches("absent: No such file", ended.err, 1, true)
+  end)
+
+  it("keeps the policy of host keys", function()
+    local line = { "exec", "--direct", "-F", config(), "--known-hosts", lab:path "empty",
+      "--host-key-policy", "yes", "one", "--retries", "0", "-o", "jsonl", "--", "true" }
+    local ended = run(line)
+    assert.equal(4, ended.status)
+    assert.equal("ssh.hostkey-unknown", assert(json.decode(ended.out)).error.reason)
+    table.remove(line, 8)
+    table.remove(line, 7)
+    ended = run(line, { ARCLUA_HOST_KEY_POLICY = "accept-new" })
+    assert.equal(0, ended.status, ended.err)
+    ended = run({ "exec", "--direct", "--host-key-policy", "maybe", "one", "--", "true" })
+    assert.equal(2, ended.status)
+  end)
+
+  for text, args in pairs {
+    ["option '--direct' needs hosts"] = { "--direct", "--all" },
+    ["option '--all' is for machines"] = { "--direct", "--all", "one" },
+    ["option '--resource-group' is for machines"] = { "--direct", "-g", "x", "one" },
+    ["option '--enable' is for machines"] = { "--direct", "--enable", "one" },
+    ["option '--jump' is for hosts"] = { "-J", "one", "web-01" },
+  } do
+    it("refuses " .. table.concat(args, " "), function()
+      local ended = run(table.move({ "--", "true" }, 1, 2, #args + 2,
+        table.move(args, 1, #args, 2, { "exec" })))
+      assert.equal(2, ended.status)
+      assert.matches(text, ended.err, 1, true)
+    end)
+  end
+
+  it("names a destination that is none", function()
+    local ended = run { "exec", "--direct", "-F", "none", "a:0", "--", "true" }
+    assert.equal(1, ended.status)
+    assert.matches("'a:0': a port from 1 to 65535 expected", ended.err, 1, true)
+  end)
+
+  it("asks for a password once, and says when there is nobody to ask", function()
+    local script = lab:path "askpass"
+    assert(core.sys.write_file(script, ("#!/bin/sh\necho x >>%s\necho wrong\n"):format(
+      lab:path "asked"), 448))
+    local line = { "exec", "--direct", "-F", config(), "--ask-pass", "one", "two", "one", "--",
+      "echo hi" }
+    local ended = run(line, { SSH_ASKPASS = script, SSH_ASKPASS_REQUIRE = "force" })
+    assert.equal(0, ended.status, ended.err)
+    assert.equal("x\n", core.sys.read_file(lab:path "asked"))
+    ended = run(line, { SSH_ASKPASS = false, SSH_ASKPASS_REQUIRE = "force" })
+    assert.equal(1, ended.status)
+    assert.matches("SSH_ASKPASS is not set", ended.err, 1, true)
+  end)
+end)
