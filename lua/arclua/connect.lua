@@ -106,8 +106,12 @@ end
 
 -- The way of a host: TCP, or the last of its jump hosts.
 local function host_stream(way, hostname, port)
-  local jump = way.login.jump
-  if jump and #jump > 0 and jump ~= "none" then
+  local jump, command = way.login.jump, way.login.conf.proxycommand
+  if command and command ~= "none" then
+    way.context.log("warn", ("%s: ProxyCommand is not run, the host is dialled"):format(
+      way.login.conf.where.proxycommand))
+  end
+  if jump then
     way.progress.phase = "jump"
     return way.context.jumps:stream(jump, hostname, port, way.chain)
   end
@@ -135,10 +139,10 @@ end
 -- A machine whose stanza in ssh_config names an address behind a jump host is reached there.
 local function stream_of(way)
   local target, login = way.target, way.login
-  local jump = login.jump ~= "none" and login.jump
+  local jump = login.jump
   if target.host then
     return in_time(way, host_stream, way, login.hostname, login.port)
-  elseif way.opts.jump and not target.hop then
+  elseif jump and way.opts.jump and not target.hop then
     return logins.no_jump(target.name, "option '--jump'")
   elseif jump and login.conf.hostname then
     return in_time(way, host_stream, way, login.conf.hostname, login.port or 22)

@@ -84,7 +84,7 @@ describe("jump hosts", function()
       assert.equal("ok", exec({ "web" }, opts)[1].state)
       assert.same({ 1, 1, 1 }, { a.count, b.count, c.count })
       opts = options(("Host web\nHostName 127.0.0.1\nPort %d\nProxyJump inner\n"):format(c.port))
-      opts.jump = "none"
+      opts.jump = { "none" }
       assert.equal("ok", exec({ "web" }, opts)[1].state)
       assert.same({ 1, 1, 2 }, { a.count, b.count, c.count })
     end)

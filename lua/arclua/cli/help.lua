@@ -8,10 +8,11 @@ local USAGE = 2
 
 local SETTINGS = [[
 
---user, --identity, --parallel, --connect-timeout, --timeout, --deadline, --retries and --output
-have variables, too: ARCLUA_USER and so on. The configuration (~/.config/arclua/config) has a
-line KEY = VALUE for any of these and of --cloud, --subscription, --tenant, --credential,
---known-hosts, --log-level and --color. An option wins over its variable, that over the file.]]
+--user, --identity, --ssh-config, --host-key-policy, --parallel, --connect-timeout, --timeout,
+--deadline, --retries and --output have variables, too: ARCLUA_USER and so on. The configuration
+(~/.config/arclua/config) has a line KEY = VALUE for any of these and of --cloud, --subscription,
+--tenant, --credential, --known-hosts, --log-level and --color. An option wins over its variable,
+that over the file.]]
 
 local function overview()
   local cli = require "arclua.cli"

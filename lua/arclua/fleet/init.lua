@@ -152,14 +152,14 @@ end
 
 -- What is wrong with the way to all machines: true | nil, err.
 local function check_way(opts, targets, context)
-  local jump = opts.connect.jump
+  local jump = login.jump(opts.connect.jump)
   for _, machine in ipairs(jump and targets or {}) do
     if machine.id then
       return login.no_jump(machine.name, "option '--jump'")
     end
   end
   local ok, err = context:ssh_config()
-  if ok and jump and jump ~= "none" then
+  if ok and jump then
     ok, err = destination.parse_jumps(jump)
   end
   return ok and true, err

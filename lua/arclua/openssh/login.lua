@@ -55,6 +55,7 @@ local function look_up_machine(machine, given, config)
   for _, keyword in ipairs(FROM_ALIAS) do
     out[keyword] = way[keyword]
   end
+  out.where = way.where
   for _, keyword in ipairs(FROM_NAME) do
     out[keyword] = both(out[keyword], own[keyword])
   end
@@ -193,6 +194,13 @@ local function settle(target, opts, config)
   return conf and (given or conf.user or core.sys.user()), policy, conf, err
 end
 
+--- The jump hosts that a value names; nil for none.
+---@param value string|string[]|arclua.Destination[]|nil
+function login.jump(value)
+  local first = type(value) == "table" and #value == 1 and value[1] or value
+  return first ~= "none" and value ~= nil and #value > 0 and value or nil
+end
+
 --- How to log in on a machine, or a host { host =, port =?, user =?, jump =? }.
 --- Errors: config.
 ---@param target table
@@ -218,7 +226,7 @@ function login.of(target, opts, config)
     return nil, err
   end
   return { user = user, hostname = hostname, port = port, alias = key_name, options = options,
-    jump = target.jump or opts.jump or conf.proxyjump, conf = conf }
+    jump = login.jump(target.jump or opts.jump or conf.proxyjump), conf = conf }
 end
 
 --- Refuses a jump host for a machine behind the relay.
