@@ -8,6 +8,8 @@
 #include "loop/heap.h"
 #include "util/err.h"
 
+enum { ROUNDS = 4 }; /* of the ready queue in one turn */
+
 struct arc_loop {
   uv_loop_t uv;
   uv_timer_t alarm;       /* rings at the first timer of the heap */
@@ -107,12 +109,9 @@ struct arc_part *arc_loop_part(struct arc_loop *loop, const char *name) {
 
 bool arc_loop_busy(const struct arc_loop *loop) { return loop->busy; }
 
-static void drain(struct arc_loop *loop) {
-  struct arc_ready batch;
-  if (loop->ready.next == &loop->ready) {
-    return;
-  }
-  batch = loop->ready; // what is posted from here on waits for the next turn
+/* One round; what is posted meanwhile waits for the next. */
+static void drain_round(struct arc_loop *loop) {
+  struct arc_ready batch = loop->ready;
   batch.next->prev = &batch;
   batch.prev->next = &batch;
   list_init(&loop->ready);
@@ -120,6 +119,14 @@ static void drain(struct arc_loop *loop) {
     struct arc_ready *item = batch.next;
     list_remove(item);
     item->fn(item->arg); // may free item, cancel others, post anew
+  }
+}
+
+/* Bytes go through several layers of streams, each posting the next: some
+ * rounds, before the descriptors are asked again. */
+static void drain(struct arc_loop *loop) {
+  for (int i = 0; i < ROUNDS && loop->ready.next != &loop->ready; i++) {
+    drain_round(loop);
   }
 }
 

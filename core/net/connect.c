@@ -47,6 +47,7 @@ static struct arc_err *prepare(struct connect_op *connect, const char *url,
   }
   connect->dial->done = connected;
   connect->dial->arg = connect;
+  connect->dial->read_ahead = true;
   struct arc_err *err =
       arc_dial_open(connect->dial, connect->op.loop, ARC_MULTI_CONNECT, url, ca,
                     connect_timeout);

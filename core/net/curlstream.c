@@ -18,23 +18,38 @@ struct curl_stream {
   struct arc_dial *dial;
   struct watch *watch;
   curl_socket_t fd;
-  int armed;    /* events that somebody waits for */
+  int armed;    /* what the poll looks for */
+  int wanted;   /* what somebody waits for: one-shot */
   bool drained; /* the last read found nothing: TLS holds no bytes */
   bool shut;
 };
 
 static void free_watch(uv_handle_t *handle) { free(handle->data); }
 
+static void arm(struct curl_stream *cs, int events);
+
+/* A poll that nobody waits for keeps no loop alive. */
+static void set_wanted(struct curl_stream *cs, int events) {
+  cs->wanted = events;
+  if (events) {
+    uv_ref((uv_handle_t *)&cs->watch->poll);
+  } else {
+    uv_unref((uv_handle_t *)&cs->watch->poll);
+  }
+}
+
+/* What is wanted again and again stays armed, for arming costs system calls;
+ * what came unwanted is disarmed. */
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct watch *watch = poll->data;
   struct curl_stream *cs = watch->stream;
-  int fired = status ? cs->armed : cs->armed & events;
-  cs->armed &= ~fired;
-  if (cs->armed) {
-    uv_poll_start(poll, cs->armed, on_poll);
+  int fired = status ? cs->wanted : cs->wanted & events;
+  if (status) { // libuv has stopped the handle
+    cs->armed = 0;
   } else {
-    uv_poll_stop(poll);
+    arm(cs, cs->armed & ~(events & ~cs->wanted));
   }
+  set_wanted(cs, cs->wanted & ~fired);
   if (fired & UV_READABLE) {
     arc_stream_readable(&cs->s);
   }
@@ -43,9 +58,21 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   }
 }
 
-static void arm(struct curl_stream *cs, int event) {
-  cs->armed |= event;
-  uv_poll_start(&cs->watch->poll, cs->armed, on_poll);
+static void arm(struct curl_stream *cs, int events) {
+  if (cs->armed == events) {
+    return;
+  }
+  cs->armed = events;
+  if (events) {
+    uv_poll_start(&cs->watch->poll, events, on_poll);
+  } else {
+    uv_poll_stop(&cs->watch->poll);
+  }
+}
+
+static void want(struct curl_stream *cs, int event) {
+  arm(cs, cs->armed | event);
+  set_wanted(cs, cs->wanted | event);
 }
 
 static ssize_t fail(struct curl_stream *cs, CURLcode rc) {
@@ -83,7 +110,7 @@ static ssize_t curl_write(struct arc_stream *s, const void *from, size_t n) {
 static void curl_want_read(struct arc_stream *s) {
   struct curl_stream *cs = (struct curl_stream *)s;
   if (cs->drained && !s->err) {
-    arm(cs, UV_READABLE);
+    want(cs, UV_READABLE);
   } else {
     arc_stream_readable(s);
   }
@@ -93,7 +120,7 @@ static void curl_want_write(struct arc_stream *s) {
   if (s->err) {
     arc_stream_writable(s);
   } else {
-    arm((struct curl_stream *)s, UV_WRITABLE);
+    want((struct curl_stream *)s, UV_WRITABLE);
   }
 }
 

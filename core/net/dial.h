@@ -25,6 +25,7 @@ struct arc_dial {
   char *ask;  /* whose addresses are asked: host or the proxy's */
   int port, ask_port;
   bool plain;           /* http:// (loopback only) */
+  bool read_ahead;      /* whoever reads does so until nothing is left */
   char *proxy;          /* "host:port" for messages; NULL: none */
   const char *variable; /* the static name of that which gave the proxy */
   bool proxy_user;      /* it holds a user name */

@@ -55,6 +55,9 @@ CURLcode arc_dialtls_set_up(CURL *easy, void *ctx, void *arg) {
   // curl repeats a send from another buffer, and takes what went out
   SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                             SSL_MODE_ENABLE_PARTIAL_WRITE);
+  // one system call a record instead of two; libcurl's own reading of a
+  // proxy's answer would not see what lies in OpenSSL's buffer
+  SSL_CTX_set_read_ahead(ctx, dial->read_ahead && dial->through);
   SSL_CTX_set_cert_verify_callback(ctx, verify, dial);
   int port;
   const char *host = peer_of(dial, &port);

@@ -21,7 +21,9 @@ enum { BLOCKING_WRITE_MAX = 512 }; /* fits once poll says writable */
 struct side {
   uv_poll_t poll;
   int fd;
-  int events;  /* what the poll is armed for */
+  int armed;   /* what the poll looks for */
+  int wanted;  /* what somebody waits for: one-shot */
+  bool empty;  /* a short read: what comes next, the poll will say */
   bool polled; /* the poll handle exists: else always ready (a file) */
   bool socket;
   bool shared; /* not ours alone: blocking flags stay, no close */
@@ -59,15 +61,30 @@ static struct side *out_side(struct fdstream *f) {
 
 static void arm(struct side *side, int events);
 
+/* A poll that nobody waits for keeps no loop alive. */
+static void set_wanted(struct side *side, int events) {
+  side->wanted = events;
+  if (events) {
+    uv_ref((uv_handle_t *)&side->poll);
+  } else {
+    uv_unref((uv_handle_t *)&side->poll);
+  }
+}
+
+/* What is wanted again and again stays armed, for arming costs system calls;
+ * what came unwanted is disarmed. */
 static void polled(uv_poll_t *poll, int status, int events) {
   struct fdstream *f = poll->data;
   struct side *side = poll == &f->in.poll ? &f->in : &f->out;
   if (status < 0) { // libuv has stopped the handle (any EPOLLERR)
-    events = side->events;
-    side->events = 0;
+    events = side->wanted;
+    side->armed = 0;
   } else {
-    arm(side, side->events & ~events);
+    arm(side, side->armed & ~(events & ~side->wanted));
+    events &= side->wanted;
   }
+  side->empty = false;
+  set_wanted(side, side->wanted & ~events);
   if (events & UV_READABLE) {
     arc_stream_readable(&f->base);
   }
@@ -77,15 +94,20 @@ static void polled(uv_poll_t *poll, int status, int events) {
 }
 
 static void arm(struct side *side, int events) {
-  if (side->events == events) {
+  if (side->armed == events) {
     return;
   }
-  side->events = events;
+  side->armed = events;
   if (events) {
     uv_poll_start(&side->poll, events, polled);
   } else {
     uv_poll_stop(&side->poll);
   }
+}
+
+static void want(struct side *side, int event) {
+  arm(side, side->armed | event);
+  set_wanted(side, side->wanted | event);
 }
 
 /* A shared descriptor may block: is it ready? */
@@ -100,7 +122,7 @@ static ssize_t fd_read(struct arc_stream *s, void *to, size_t n) {
   if (s->err) {
     return ARC_FAILED;
   }
-  if (!side->socket && !is_ready(side, POLLIN)) {
+  if (side->empty || (!side->socket && !is_ready(side, POLLIN))) {
     return ARC_AGAIN;
   }
   do {
@@ -108,6 +130,7 @@ static ssize_t fd_read(struct arc_stream *s, void *to, size_t n) {
                        : read(side->fd, to, n);
   } while (got < 0 && errno == EINTR);
   if (got >= 0) {
+    side->empty = side->polled && got && (size_t)got < n;
     return got;
   }
   if (errno == EAGAIN) {
@@ -122,7 +145,11 @@ static ssize_t fd_read(struct arc_stream *s, void *to, size_t n) {
 /* write(2) to a pipe whose reader has gone, without a SIGPIPE for the process
  * that we may only be a guest in. */
 static ssize_t quiet_write(int fd, const void *from, size_t n) {
+  struct sigaction action;
   sigset_t pipe_only, before, pending;
+  if (!sigaction(SIGPIPE, NULL, &action) && action.sa_handler == SIG_IGN) {
+    return write(fd, from, n);
+  }
   sigemptyset(&pipe_only);
   sigaddset(&pipe_only, SIGPIPE);
   sigpending(&pending);
@@ -182,7 +209,7 @@ static void fd_want_read(struct arc_stream *s) {
   if (s->err || !side->polled) {
     arc_stream_readable(s);
   } else {
-    arm(side, side->events | UV_READABLE);
+    want(side, UV_READABLE);
   }
 }
 
@@ -191,7 +218,7 @@ static void fd_want_write(struct arc_stream *s) {
   if (s->err || !side->polled) {
     arc_stream_writable(s);
   } else {
-    arm(side, side->events | UV_WRITABLE);
+    want(side, UV_WRITABLE);
   }
 }
 
@@ -214,7 +241,7 @@ static void closed(uv_handle_t *handle) { part_gone(handle->data); }
 static void drop_side(struct side *side) {
   if (side->polled) {
     side->polled = false;
-    side->events = 0;
+    side->armed = side->wanted = 0;
     uv_close((uv_handle_t *)&side->poll, closed);
   }
   release_side(side);

@@ -29,6 +29,7 @@ struct ws {
   struct arc_buf in;  /* payload, not read */
   struct arc_buf out; /* frames, not sent */
   struct arc_ready again, send;
+  bool waiting; /* the transport has no more and will tell of what comes */
   struct arc_timer ping, linger;
   int64_t heard;    /* when something came last */
   int64_t moved;    /* when something came or went last */
@@ -232,7 +233,12 @@ static ssize_t fetch(struct ws *ws) {
   return n;
 }
 
-static void on_readable(void *arg) { settle(arg); }
+static void on_again(void *arg) { settle(arg); }
+
+static void on_readable(void *arg) {
+  ((struct ws *)arg)->waiting = false;
+  settle(arg);
+}
 
 /* Reads ahead, up to the mark, so that pings are answered and a Close is seen
  * also while nobody reads. */
@@ -243,7 +249,8 @@ static void receive(struct ws *ws) {
     if (ws->orphan) {
       arc_buf_free(&ws->in);
     }
-    if (ws->ended || arc_buf_len(&ws->in) >= ARC_STREAM_BUFFER) {
+    if (ws->ended || ws->waiting ||
+        arc_buf_len(&ws->in) >= ARC_STREAM_BUFFER) {
       return;
     }
     if (budget < READ_MAX) {
@@ -252,6 +259,7 @@ static void receive(struct ws *ws) {
     }
     ssize_t n = fetch(ws);
     if (n == ARC_AGAIN) {
+      ws->waiting = true;
       arc_stream_want_read(ws->transport, on_readable, ws);
       return;
     }
@@ -358,7 +366,8 @@ static ssize_t ws_read(struct arc_stream *s, void *to, size_t n) {
   }
   size_t got = arc_buf_take(&ws->in, to, n);
   if (got) {
-    if (!ws->ended && arc_buf_len(&ws->in) < ARC_STREAM_BUFFER / 2) {
+    if (!ws->ended && !ws->waiting &&
+        arc_buf_len(&ws->in) < ARC_STREAM_BUFFER / 2) {
       arc_ready_post(s->loop, &ws->again);
     }
     return (ssize_t)got;
@@ -468,7 +477,7 @@ struct arc_stream *arc_ws_new(struct arc_loop *loop,
   ws->transport = transport;
   ws->frames = frames;
   note_sound(ws);
-  arc_ready_init(&ws->again, on_readable, ws);
+  arc_ready_init(&ws->again, on_again, ws);
   arc_ready_init(&ws->send, on_turn, ws);
   arc_ready_post(loop, &ws->again);
   watch_silence(ws);
