@@ -6,8 +6,6 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-enum { CHUNK = 32 * 1024 };
-
 struct splice;
 
 /* One direction. */
@@ -85,8 +83,9 @@ static void move(void *arg) {
       finish_half(half);
       return;
     }
-    uint8_t *room = arc_buf_reserve(&half->held, CHUNK);
-    ssize_t n = room ? arc_stream_read(half->from, room, CHUNK) : ARC_FAILED;
+    uint8_t *room = arc_buf_reserve(&half->held, ARC_STREAM_CHUNK);
+    ssize_t n =
+        room ? arc_stream_read(half->from, room, ARC_STREAM_CHUNK) : ARC_FAILED;
     if (n == ARC_AGAIN) {
       break;
     }

@@ -12,7 +12,12 @@ struct arc_err;
 struct arc_stream;
 
 enum { ARC_AGAIN = -1, ARC_FAILED = -2 };
-enum { ARC_STREAM_BUFFER = 64 * 1024 }; /* most bytes held a direction */
+enum {
+  ARC_STREAM_BUFFER = 64 * 1024, /* most bytes held a direction */
+  /* to copy at a time: with a WebSocket frame's header two full TLS records,
+   * not two and one of four bytes */
+  ARC_STREAM_CHUNK = 32 * 1024 - 64
+};
 
 /* What a kind of stream implements. No function calls back from inside. */
 struct arc_stream_class {

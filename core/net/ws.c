@@ -249,8 +249,7 @@ static void receive(struct ws *ws) {
     if (ws->orphan) {
       arc_buf_free(&ws->in);
     }
-    if (ws->ended || ws->waiting ||
-        arc_buf_len(&ws->in) >= ARC_STREAM_BUFFER) {
+    if (ws->ended || ws->waiting || arc_buf_len(&ws->in) >= ARC_STREAM_BUFFER) {
       return;
     }
     if (budget < READ_MAX) {

@@ -7,8 +7,6 @@
 
 #include "util/err.h"
 
-enum { CHUNK = 32 * 1024 };
-
 int arc_pump_open(struct arc_pump *pump, struct arc_stream *stream, int *end) {
   int pair[2];
   *pump = (struct arc_pump){.stream = stream, .fd = -1};
@@ -46,11 +44,11 @@ static bool fill_in(struct arc_pump *pump) {
   if (pump->ended || arc_buf_len(&pump->in)) {
     return false;
   }
-  uint8_t *room = arc_buf_reserve(&pump->in, CHUNK);
+  uint8_t *room = arc_buf_reserve(&pump->in, ARC_STREAM_CHUNK);
   if (!room) {
     return starve(pump);
   }
-  ssize_t n = arc_stream_read(pump->stream, room, CHUNK);
+  ssize_t n = arc_stream_read(pump->stream, room, ARC_STREAM_CHUNK);
   if (n > 0) {
     arc_buf_commit(&pump->in, (size_t)n);
     pump->received += (uint64_t)n;
@@ -88,11 +86,11 @@ static bool fill_out(struct arc_pump *pump) {
   if (arc_buf_len(&pump->out)) {
     return false;
   }
-  uint8_t *room = arc_buf_reserve(&pump->out, CHUNK);
+  uint8_t *room = arc_buf_reserve(&pump->out, ARC_STREAM_CHUNK);
   if (!room) {
     return starve(pump);
   }
-  ssize_t n = recv(pump->fd, room, CHUNK, MSG_DONTWAIT);
+  ssize_t n = recv(pump->fd, room, ARC_STREAM_CHUNK, MSG_DONTWAIT);
   if (n <= 0) {
     return false;
   }
