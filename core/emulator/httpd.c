@@ -9,16 +9,17 @@
 #include <openssl/evp.h>
 
 #include "crypto/base64.h"
-#include "net/ws.h"
 #include "util/err.h"
 
-enum { CHUNK = 16 * 1024 };
+enum { CHUNK = 16 * 1024, EARLY_MAX = 64 * 1024 };
 
 struct httpd_op {
   struct arc_op op;
   struct arc_httpd *h; /* NULL once it has left the connection */
   struct arc_httpd_call *request;
   struct arc_stream *stream;
+  struct arc_buf early; /* came behind the upgrade's head */
+  bool keep;            /* drain: what comes is not thrown away */
 };
 
 struct arc_httpd {
@@ -173,6 +174,7 @@ static void destroy(struct arc_op *op) {
   struct httpd_op *mine = (struct httpd_op *)op;
   arc_httpd_call_free(mine->request);
   arc_stream_close(mine->stream);
+  arc_buf_free(&mine->early);
   free(mine);
 }
 
@@ -371,17 +373,17 @@ static void upgrade_ready(void *arg) {
   if (!send_out(h, upgrade_ready)) {
     return;
   }
-  struct arc_stream *transport = h->stream;
   struct httpd_op *op = leave(h);
+  op->stream = h->stream;
   h->stream = NULL;
-  op->stream =
-      arc_ws_new(transport->loop, transport, ARC_WS_SERVER,
-                 arc_buf_head(&h->in), arc_buf_len(&h->in), transport->name);
-  arc_op_finish(&op->op, op->stream ? NULL : no_memory());
+  op->early = h->in;
+  h->in = (struct arc_buf){0};
+  arc_op_finish(&op->op, NULL);
 }
 
-struct arc_op *arc_httpd_upgrade(struct arc_httpd *h, int64_t deadline) {
-  static const struct arc_op_class cls = {"server.websocket", detach, destroy};
+struct arc_op *arc_httpd_upgrade(struct arc_httpd *h, const char *protocol,
+                                 int64_t deadline) {
+  static const struct arc_op_class cls = {"server.upgrade", detach, destroy};
   struct httpd_op *op = start(h, &cls, deadline);
   if (!op) {
     return NULL;
@@ -392,7 +394,11 @@ struct arc_op *arc_httpd_upgrade(struct arc_httpd *h, int64_t deadline) {
                                    "Upgrade: websocket\r\n"
                                    "Connection: Upgrade\r\n"
                                    "Sec-WebSocket-Accept: ") &&
-             accept_key(h->key, &h->out) && arc_buf_text(&h->out, "\r\n\r\n")) {
+             accept_key(h->key, &h->out) &&
+             (!protocol ||
+              arc_buf_format(&h->out, "\r\nSec-WebSocket-Protocol: %s",
+                             protocol)) &&
+             arc_buf_text(&h->out, "\r\n\r\n")) {
     upgrade_ready(h);
   } else {
     finish(h, no_memory());
@@ -407,14 +413,29 @@ struct arc_stream *arc_httpd_stream(struct arc_op *op) {
   return stream;
 }
 
+const struct arc_buf *arc_httpd_early(const struct arc_op *op) {
+  return &((const struct httpd_op *)op)->early;
+}
+
 /* ---- the end ---- */
+
+/* True: more than a waiting peer may send. */
+static bool too_much(struct arc_httpd *h) {
+  if (!h->op->keep) {
+    arc_buf_free(&h->in);
+  }
+  return arc_buf_len(&h->in) > EARLY_MAX;
+}
 
 static void drain_ready(void *arg) {
   struct arc_httpd *h = arg;
-  uint8_t waste[4096];
   ssize_t n = 1;
   for (int turn = 0; n > 0 && turn < 16; turn++) { // then others have theirs
-    n = arc_stream_read(h->stream, waste, sizeof waste);
+    n = fill(h);
+    if (too_much(h)) {
+      finish(h, arc_err_new(ARC_E_LIMIT, "the peer does not wait"));
+      return;
+    }
   }
   if (n > 0 || n == ARC_AGAIN) {
     arc_stream_want_read(h->stream, drain_ready, h);
@@ -423,10 +444,12 @@ static void drain_ready(void *arg) {
   }
 }
 
-struct arc_op *arc_httpd_drain(struct arc_httpd *h, int64_t deadline) {
+struct arc_op *arc_httpd_drain(struct arc_httpd *h, bool keep,
+                               int64_t deadline) {
   static const struct arc_op_class cls = {"server.drain", detach, destroy};
   struct httpd_op *op = start(h, &cls, deadline);
   if (op) {
+    op->keep = keep;
     drain_ready(h);
   }
   return op ? &op->op : NULL;

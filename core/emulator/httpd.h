@@ -54,12 +54,17 @@ struct arc_answer {
 struct arc_op *arc_httpd_respond(struct arc_httpd *h,
                                  const struct arc_answer *answer,
                                  int64_t deadline);
-/* Answers 101 to the request last taken and makes a stream of the connection
- * (take it by arc_httpd_stream). */
-struct arc_op *arc_httpd_upgrade(struct arc_httpd *h, int64_t deadline);
+/* Answers 101 to the request last taken, with this Sec-WebSocket-Protocol
+ * (NULL = none), and gives the transport up: arc_httpd_stream takes it,
+ * arc_httpd_early are the bytes that came behind the request (the op's). */
+struct arc_op *arc_httpd_upgrade(struct arc_httpd *h, const char *protocol,
+                                 int64_t deadline);
 struct arc_stream *arc_httpd_stream(struct arc_op *op);
-/* Waits until the peer has gone away; what it sends is thrown away. */
-struct arc_op *arc_httpd_drain(struct arc_httpd *h, int64_t deadline);
+const struct arc_buf *arc_httpd_early(const struct arc_op *op);
+/* Waits until the peer has gone away. What it sends is thrown away, or kept
+ * for what comes next (up to 64 KB, then the op fails with `limit`). */
+struct arc_op *arc_httpd_drain(struct arc_httpd *h, bool keep,
+                               int64_t deadline);
 
 /* Orderly end, or a reset. Frees h; NULL is fine. */
 void arc_httpd_close(struct arc_httpd *h);

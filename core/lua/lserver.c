@@ -215,27 +215,69 @@ static int l_conn_respond(lua_State *L) {
   return arc_await(L, arc_httpd_respond(h, &answer, ARC_FOREVER), finish_true);
 }
 
-static int finish_websocket(lua_State *L, struct arc_op *op) {
+/* The connection is no more: its transport has moved on, or it failed. */
+static void dissolve(lua_State *L) {
   struct arc_httpd **box = lua_touserdata(L, 1);
   struct arc_httpd *h = *box;
   *box = NULL;
-  arc_httpd_close(h); /* its transport has moved on, or it failed */
+  arc_httpd_close(h);
+}
+
+static int finish_websocket(lua_State *L, struct arc_op *op) {
+  dissolve(L);
   if (op->err) {
     return arc_pushfail(L, op->err);
   }
-  arc_pushstream(L, arc_httpd_stream(op));
+  struct arc_stream *transport = arc_httpd_stream(op);
+  const struct arc_buf *early = arc_httpd_early(op);
+  struct arc_stream *ws =
+      arc_ws_new(transport->loop, transport, ARC_WS_SERVER, arc_buf_head(early),
+                 arc_buf_len(early), transport->name);
+  if (!ws) {
+    return arc_pushfailnew(L, arc_err_new(ARC_E_NOMEM, "out of memory"));
+  }
+  arc_pushstream(L, ws);
   return 1;
 }
 
 static int l_conn_websocket(lua_State *L) {
   struct arc_httpd *h = check_conn(L);
   lua_settop(L, 1);
-  return arc_await(L, arc_httpd_upgrade(h, ARC_FOREVER), finish_websocket);
+  return arc_await(L, arc_httpd_upgrade(h, NULL, ARC_FOREVER),
+                   finish_websocket);
+}
+
+static int finish_upgrade(lua_State *L, struct arc_op *op) {
+  dissolve(L);
+  if (op->err) {
+    return arc_pushfail(L, op->err);
+  }
+  const struct arc_buf *early = arc_httpd_early(op);
+  lua_pushlstring(L, (const char *)arc_buf_head(early), arc_buf_len(early));
+  arc_pushstream(L, arc_httpd_stream(op));
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int l_conn_upgrade(lua_State *L) {
+  size_t n = 0;
+  struct arc_httpd *h = check_conn(L);
+  const char *protocol = luaL_optlstring(L, 2, NULL, &n);
+  luaL_argcheck(L, !protocol || one_line(protocol, n), 2, "holds a line end");
+  lua_settop(L, 2);
+  return arc_await(L, arc_httpd_upgrade(h, protocol, ARC_FOREVER),
+                   finish_upgrade);
 }
 
 static int l_conn_drain(lua_State *L) {
   struct arc_httpd *h = check_conn(L);
-  return arc_await(L, arc_httpd_drain(h, opt_timeout(L, 2)), finish_true);
+  return arc_await(L, arc_httpd_drain(h, false, opt_timeout(L, 2)),
+                   finish_true);
+}
+
+static int l_conn_watch(lua_State *L) {
+  struct arc_httpd *h = check_conn(L);
+  return arc_await(L, arc_httpd_drain(h, true, opt_timeout(L, 2)), finish_true);
 }
 
 static int l_conn_peer(lua_State *L) {
@@ -395,7 +437,9 @@ static int l_shape(lua_State *L) {
 static const luaL_Reg conn_methods[] = {{"request", l_conn_request},
                                         {"respond", l_conn_respond},
                                         {"websocket", l_conn_websocket},
+                                        {"upgrade", l_conn_upgrade},
                                         {"drain", l_conn_drain},
+                                        {"watch", l_conn_watch},
                                         {"peer", l_conn_peer},
                                         {"abort", l_conn_abort},
                                         {NULL, NULL}};
@@ -416,5 +460,6 @@ void arc_open_server(lua_State *L) {
   arc_newtype(L, SERVER_TYPE, server_methods, l_server_gc);
   arc_newtype(L, REQUEST_TYPE, request_methods, l_request_gc);
   luaL_newlib(L, functions);
+  arc_open_bridge(L);
   lua_setfield(L, -2, "server");
 }

@@ -38,7 +38,8 @@ describe("arclua emulator", function()
 
   for _, case in ipairs {
     { "--machines", "0" }, { "--machines", "x" }, { "--throttle", "often" }, { "--setup", "x" },
-    { "--port", "70000" }, { "--bogus" }, { "word" },
+    { "--machine-agent", "x" }, { "--relay-host", "a b" }, { "--port", "70000" },
+    { "--bogus" }, { "word" },
     { "--fault", "nonsense" }, { "--fault", "at=moon,kind=busy" }, { "--fault", "at=relay,x=1" },
   } do
     task("takes no " .. table.concat(case, " "), function()
@@ -55,6 +56,13 @@ describe("arclua emulator", function()
     assert.equal(4, ended.status)
     assert.truthy(ended.out:find('"reason":"relay.sshd-refused"', 1, true))
     assert.truthy(ended.out:find('"state":"ok"', 1, true))
+  end)
+
+  task("leaves its machines to listeners from outside", function()
+    local ended = program.run { "emulator", "--machines", "2", "--machine-agent", "external",
+      "--relay-host", "relay.localhost", "--", "sh", "-c", 'cat "$ARCLUA_EMULATOR_LISTENERS"' }
+    assert.equal(0, ended.status)
+    assert.equal(2, select(2, ended.out:gsub('"address":"wss:..relay.localhost:%d+/%$hc/', "")))
   end)
 
   task("explains itself", function()

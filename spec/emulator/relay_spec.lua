@@ -66,7 +66,8 @@ describe("emulator: the relay's door", function()
       { { ServiceBusAuthorization = other.accessKey }, 403, "The token is not valid" },
       { { Upgrade = false }, 400, "This endpoint is only for web-socket requests" },
       { {}, 404, "Endpoint does not exist.", { path = "/nothing" } },
-      { {}, 501, "The emulator serves senders only.", { query = "sb-hc-action=listen" } },
+      { {}, 403, "The token has no claim 'Listen'", { query = "sb-hc-action=listen" } },
+      { {}, 400, "The action is not known.", { query = "sb-hc-action=dance" } },
     } do
       local head = emulated.upgrade(e, credentials, case[1], case[4])
       assert.truthy(head:find(("^HTTP/1.1 %d "):format(case[2])), head)

@@ -24,6 +24,21 @@ function core.server.guardian(opts) end
 function core.server.shape(stream, opts) end
 --- Ends a stream of Conn:websocket by a Close of this code (1000 to 4999).
 function core.server.ws_close(stream, code, reason) end
+--- Passes WebSocket frames between the transports of a sender and a listener (Conn:upgrade, with
+--- what came early), until both have ended; takes the streams over. Types, ends of messages and the
+--- Close of either side arrive as sent, Pings are answered here.
+---@param sender arclua.Stream
+---@param sender_early string
+---@param listener arclua.Stream
+---@param listener_early string
+---@param rules { budget: integer?, idle: number?, patience: number?, reset: boolean? }?
+---   budget: bytes held a direction (12 MiB); idle: seconds without a frame after which both get
+---   Close 1001 (nil = any); patience: seconds that a Close may be unanswered (10); reset: an abort
+---   is passed on as one, not as Close 1011
+---@return { sent: integer, received: integer, ended: string?, how: string?, code: integer? }|nil, arclua.Error?
+---   sent, received: payload bytes of sender and listener; ended: who ended it, "sender" or
+---   "listener"; how: "close", "abort" (code 1006), "protocol", "idle"; code 1005 = a Close without
+function core.server.bridge(sender, sender_early, listener, listener_early, rules) end
 ---@class arclua.Server
 local Server = {}
 function Server:port() end      -- integer
@@ -42,6 +57,14 @@ function Conn:respond(status, reason, headers, body) end
 --- Answers 101 and turns the connection into a stream of binary messages (server role).
 ---@return arclua.Stream|nil, arclua.Error?
 function Conn:websocket() end
+--- Answers 101 (with this Sec-WebSocket-Protocol) and gives the connection's transport and what
+--- came behind the request: for core.server.bridge, or for reading frames oneself.
+---@param protocol string?
+---@return arclua.Stream|nil, string|arclua.Error
+function Conn:upgrade(protocol) end
+--- Waits until the peer has gone away; what it sends meanwhile is kept. Errors: limit (64 KB).
+---@return true|nil, arclua.Error?
+function Conn:watch(timeout) end
 --- Waits until the peer has gone away; what it sends is thrown away.
 function Conn:drain(timeout) end
 function Conn:peer() end        -- "127.0.0.1", port

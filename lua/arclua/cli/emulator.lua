@@ -34,6 +34,13 @@ local function throttle_mode(text)
   return nil, "documented, off or a factor above 0"
 end
 
+local function host_name(text)
+  if text:find "^%a[%w%-%.]*$" then
+    return text
+  end
+  return nil, "the name of a host"
+end
+
 local function fault(text)
   local parsed, why = faults.parse(text)
   return parsed, not parsed and ("at=PLACE,kind=KIND... (%s)"):format(why) or nil
@@ -53,6 +60,11 @@ local function build()
     number("--port", 0, 65535)):argname "P"
   parser:option("--setup", "How far SSH is set up: ready, endpoint or none (ready).", nil,
     convert.option("--setup", convert.one_of("ready", "endpoint", "none"))):argname "HOW"
+  parser:option("--machine-agent", "Who answers for the machines: internal, or external: "
+    .. "listeners of yours, by the relay (internal).", nil,
+    convert.option("--machine-agent", convert.one_of("internal", "external"))):argname "WHO"
+  parser:option("--relay-host", "The host that external listeners are sent to (localhost).", nil,
+    convert.option("--relay-host", host_name)):argname "HOST"
   parser:option("--throttle", "ARM's limits: documented, off or a factor (off).", nil,
     convert.option("--throttle", throttle_mode)):argname "MODE"
   parser:option("--page-size", "Machines on a page of ARM's lists (100).", nil,
@@ -135,6 +147,7 @@ function command.run(args)
     as_root = opts.as_root, throttle = opts.throttle, page_size = opts.page_size,
     faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
     log_file = opts.log_file, profile = opts.profile, windows = opts.windows,
+    machine_agent = opts.machine_agent, relay_host = opts.relay_host,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }
   if not running then

@@ -4,6 +4,7 @@ local core = require "arclua.core"
 local json = require "arclua.json"
 local reply = require "arclua.emulator.arm_reply"
 local sas = require "arclua.emulator.sas"
+local states = require "arclua.emulator.state"
 
 local connectivity = {}
 
@@ -210,8 +211,12 @@ local function service_token(state, machine, service, dies)
   })
 end
 
--- Each call names a hybrid connection of its own: the time in nanoseconds, never twice.
+-- Each call names a hybrid connection of its own: the time in nanoseconds, never twice. Where
+-- outsiders listen there is one for all.
 local function open_relay(state, machine, dies)
+  if machine.relay then
+    return machine.relay
+  end
   local now = math.floor(state.faults:time())
   state.last_ns = math.max(state.last_ns + 1, now * 1000000000)
   for path, relay in pairs(state.relays) do
@@ -219,7 +224,7 @@ local function open_relay(state, machine, dies)
       state.relays[path] = nil
     end
   end
-  local path = ("microsoft.hybridcompute/machines/%s/%d/v2"):format(machine.hex, state.last_ns)
+  local path = states.relay_path(machine, state.last_ns)
   state.relays[path] = { machine = machine, expires = dies }
   return path
 end

@@ -6,6 +6,8 @@ local text = require "arclua.emulator.text"
 
 local http = {}
 
+local FIRST = 30 -- seconds for TLS and the first request, however slowly it comes
+local FRESH = 2048 -- connections without a request, at most; a new one ends the oldest
 local IDLE = 120 -- seconds that a connection may wait for its next request
 local BLACK_HOLE = 3600 -- longer than any client waits
 
@@ -88,10 +90,46 @@ local function dispatch(emulator, conn, request)
   return answer(emulator, service, conn, request)
 end
 
+-- Connections that have not asked for anything yet: whoever only dials cannot use up the
+-- descriptors of those who ask.
+local Fresh = {}
+Fresh.__index = Fresh
+
+local function new_fresh()
+  return setmetatable({ first = 1, last = 0, count = 0 }, Fresh)
+end
+
+-- A function that takes the connection out again.
+function Fresh:add(conn)
+  self.last, self.count = self.last + 1, self.count + 1
+  local at = self.last
+  self[at] = conn
+  if self.count > FRESH then
+    self:drop_oldest()
+  end
+  return function()
+    if self[at] then
+      self[at], self.count = nil, self.count - 1
+    end
+  end
+end
+
+function Fresh:drop_oldest()
+  while not self[self.first] do
+    self.first = self.first + 1
+  end
+  local oldest = self[self.first]
+  self[self.first], self.count = nil, self.count - 1
+  oldest:abort()
+end
+
 -- One connection, until it ends. Never raises: an error of ours is logged and answered 500.
-local function serve(emulator, conn)
+local function serve(emulator, conn, known)
+  local timeout = FIRST
   while true do
-    local request, err = conn:request(IDLE)
+    local request, err = conn:request(timeout)
+    timeout = IDLE
+    known()
     if not request then
       if err and err.status and err.status >= 400 then
         conn:respond(err.status, http.reason(err.status), { Connection = "close" }, "")
@@ -111,6 +149,7 @@ end
 
 --- Accepts until the server is closed. emulator.open holds the connections' tasks.
 function http.run(emulator)
+  local fresh = new_fresh()
   while not emulator.stopped do
     local conn, err = emulator.server:accept()
     if not conn then
@@ -123,9 +162,11 @@ function http.run(emulator)
       end
     else
       local task
+      local known = fresh:add(conn)
       task = core.spawn(function()
         local done <close> = conn
-        local ok, why = pcall(serve, emulator, done)
+        local ok, why = pcall(serve, emulator, done, known)
+        known()
         emulator.open[task] = nil
         if not ok then
           emulator.log:add("error", { message = tostring(why) })

@@ -3,11 +3,12 @@
 local core = require "arclua.core"
 local check = require "arclua.check"
 local json = require "arclua.json"
-local account = require "arclua.emulator.account"
 local arm = require "arclua.emulator.arm"
 local entra = require "arclua.emulator.entra"
 local faults = require "arclua.emulator.faults"
+local files = require "arclua.emulator.files"
 local http = require "arclua.emulator.http"
+local listeners = require "arclua.emulator.listeners"
 local log = require "arclua.emulator.log"
 local machine = require "arclua.emulator.machine"
 local node = require "arclua.emulator.node"
@@ -19,6 +20,7 @@ local emulator = {}
 
 local DOMAIN = "arc.localhost"
 local NAMESPACE = "azgn-emulator"
+local IDLE = 120 -- seconds without a frame after which a listener's data connection ends
 local PARTING = 30 -- seconds for all to end at stop
 
 local OPTIONS = {
@@ -27,6 +29,7 @@ local OPTIONS = {
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
   token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
   bound = "boolean", profile = "string", domain = "string", windows = "integer",
+  machine_agent = "string", relay_host = "string", bridge = "table",
 }
 
 ---@class arclua.Emulator
@@ -58,6 +61,7 @@ local function fill_cloud(self)
     credential = "environment",
   }
   s.relay_namespace, s.relay_host = NAMESPACE, names.relay
+  s.relay_hosts = { [names.relay] = true, localhost = true, [self.advertise] = true }
 end
 
 local function no_proxy(domain)
@@ -79,83 +83,23 @@ local function fill_env(self)
   }
 end
 
--- Runs the steps until one fails.
-local function all(steps)
-  for _, step in ipairs(steps) do
-    local ok, err = step()
-    if not ok then
-      return nil, err
-    end
-  end
-  return true
-end
-
--- The directory: what clients may read in client/, what the machines' user may in machines/.
--- As root with another user for the machines, that user must be able to pass through the top.
-local function make_dirs(self, opts)
-  local sys = core.sys
-  local dir, err = sys.mkdtemp "arclua-emulator"
-  if not dir then
-    return nil, err
-  end
-  self.dir = dir
-  self.client_dir, self.machines_dir = dir .. "/client", dir .. "/machines"
-  self.mark = "ARCLUA_EMULATOR=" .. dir
-  return all {
-    function()
-      local guardian, why = core.server.guardian { dir = dir, mark = self.mark,
-        bound = self.bound }
-      self.guardian = guardian
-      return guardian, why
-    end,
-    function() return sys.mkdir(self.client_dir .. "/state", 448) end,
-    function() return sys.chmod(self.client_dir, 448) end,
-    function() return sys.mkdir(self.machines_dir, 448) end,
-    function() return sys.getuid() ~= 0 or opts.as_root or sys.chmod(dir, 457) end,
-    function()
-      return sys.getuid() ~= 0 or opts.as_root or sys.chown(self.machines_dir, 65534, 65534)
-    end,
-    function()
-      local who, why = account.choose(opts.as_root, self.machines_dir, opts.way)
-      self.who = who
-      return who, why
-    end,
-  }
-end
-
--- As root, sshd wants its directory for the part that is not trusted yet.
-local function make_privsep(self)
-  if self.who.uid ~= 0 or core.sys.stat "/run/sshd" then
+local function write_listeners(self)
+  local lines = listeners.describe(self)
+  if lines == "" then
     return true
   end
-  return core.sys.mkdir("/run/sshd", 493)
-end
-
-local function make_identity(self)
-  local key = self.client_dir .. "/id_ed25519"
-  return all {
-    function() return core.ssh.keygen(key, "arclua emulator") end,
-    function()
-      local public, err = core.sys.read_file(key .. ".pub")
-      if not public then
-        return nil, err
-      end
-      local path = self.machines_dir .. "/authorized_keys"
-      return all {
-        function() return core.sys.write_file(path, public, 384) end,
-        function()
-          return not self.who.drop or core.sys.chown(path, self.who.uid, self.who.gid)
-        end,
-      }
-    end,
-    function() return core.sys.write_file(self.client_dir .. "/known_hosts", "", 384) end,
-  }
+  local path = self.client_dir .. "/listeners.jsonl"
+  self.env.ARCLUA_EMULATOR_LISTENERS = path
+  return core.sys.write_file(path, lines, 384)
 end
 
 local function listen(self, port)
   local names = self.names
-  local made = core.crypto.make_ca { names.login, names.management, names.relay, names.domain,
-    "localhost" }
+  local certified = { names.login, names.management, names.relay, names.domain, "localhost" }
+  if self.advertise ~= "localhost" then
+    certified[#certified + 1] = self.advertise
+  end
+  local made = core.crypto.make_ca(certified)
   local server, err = core.server.listen { cert = made.cert, key = made.key, port = port,
     latency = self.state.profile and self.state.profile.way }
   if not server then
@@ -163,21 +107,25 @@ local function listen(self, port)
   end
   self.server, self.port = server, server:port()
   self.services = { [names.login] = entra, [names.management] = arm, [names.relay] = relay }
+  if next(self.state.relays) then -- outsiders find localhost, and need not find names below it
+    self.services.localhost, self.services[self.advertise] = relay, relay
+  end
   fill_cloud(self)
   fill_env(self)
-  return all {
+  return files.all {
     function() return core.sys.write_file(self.state.cloud.ca, made.ca, 384) end,
     function() return core.sys.write_file(self.cloud, json.encode(self.state.cloud), 384) end,
+    function() return write_listeners(self) end,
   }
 end
 
 local function run(self, opts)
-  return all {
+  return files.all {
     -- First of all the guardian: what follows takes its time, and whoever started us may die.
-    function() return make_dirs(self, opts) end,
+    function() return files.make_dirs(self, opts) end,
     function() return state.make_secrets(self.state) end,
-    function() return make_privsep(self) end,
-    function() return make_identity(self) end,
+    function() return files.make_privsep(self) end,
+    function() return files.make_identity(self) end,
     function() return listen(self, opts.port or 0) end,
     function()
       self.runner = core.spawn(http.run, self)
@@ -188,8 +136,8 @@ end
 
 ---@class arclua.EmulatorOptions
 ---@field machines integer|table[]|nil  how many (3), or a list of { name, group, subscription, os,
----   tags, status, setup, ssh_port, profile, program, shell }; program: a list of words that
----   answers a connection instead of sshd; shell: of Windows, "cmd" (default) or "powershell"
+---   tags, status, setup, ssh_port, profile, program, shell, agent }; program: a list of words
+---   that answers a connection instead of sshd; shell: of Windows, "cmd" (default) or "powershell"
 ---@field windows integer?              so many Windows-like machines behind them (0)
 ---@field subscriptions integer?        spread them over so many (1)
 ---@field port integer?                 of 127.0.0.1; default any free one
@@ -211,6 +159,13 @@ end
 ---@field profile string?             how far all are from each other: "near", "mid", "far" or
 ---   "azure"; machines may have their own
 ---@field log_file string?              gets one JSON line an event
+---@field machine_agent string?         "internal" (default): the emulator's own agent and sshd;
+---   "external": listeners attach by the relay. Also for one machine: agent = "external"
+---@field relay_host string?            the host in the addresses that listeners are told
+---   (localhost)
+---@field bridge table?                 of outside listeners: { budget = bytes held a direction,
+---   idle = seconds (120; 0 = any), patience = seconds that a Close may be unanswered (10),
+---   reset = true: an abort is passed on as one }
 ---@field bound boolean?                this process ends (TERM, then KILL) when its starter does
 
 --- Starts an emulator on this loop. It must be stopped, or declared <close>.
@@ -220,8 +175,13 @@ end
 ---@return arclua.Emulator|nil, arclua.Error?
 function emulator.start(opts)
   opts = check.options(opts, OPTIONS)
+  if not (opts.relay_host or "localhost"):find "^%a[%w%-%.]*$" then
+    error("option 'relay_host': the name of a host, got '" .. opts.relay_host .. "'", 2)
+  end
   local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound,
-    names = host_names(opts.domain) }, Emulator)
+    names = host_names(opts.domain), listeners = {}, pendings = {},
+    advertise = (opts.relay_host or "localhost"):lower(), dice = faults.new(opts.seed),
+    bridge_rules = opts.bridge or { idle = IDLE } }, Emulator)
   self.log = log.new(opts.log_file)
   self.state = state.new(opts)
   self.state.log = self.log

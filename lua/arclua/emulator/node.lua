@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The relay's node restarts, as it does about once a day: all its connections end.
 local core = require "arclua.core"
+local listeners = require "arclua.emulator.listeners"
 
 local node = {}
 
@@ -9,6 +10,7 @@ local GOING_AWAY = 1011
 --- Ends every connection, and lets senders find no listener for `down` seconds.
 function node.restart(emulator, fault)
   emulator.node_up = core.now() + (fault.down or 0)
+  listeners.close(emulator, nil, fault.code or GOING_AWAY, "The node restarts.")
   for link in pairs(emulator.links) do
     link:hit { kind = "close", code = fault.code or GOING_AWAY, reason = "The node restarts." }
   end

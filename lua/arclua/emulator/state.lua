@@ -9,6 +9,7 @@ local state = {}
 local TENANT = "a5c1e000-0000-4000-8000-0000000000aa"
 local SUBSCRIPTION = "a5c1e000-0000-4000-8000-%012d"
 local LOCATION = "westeurope"
+state.LISTENER = "listener" -- the rule by which outsiders listen
 local RENDEZVOUS = 30 -- seconds that a listener has to accept a sender
 
 -- The pattern that machines are made by, over and over.
@@ -98,11 +99,28 @@ local function set_up(machine, setup)
   end
 end
 
+--- The path of a hybrid connection: a machine's, made at this time (nanoseconds since 1970).
+function state.relay_path(machine, ns)
+  return ("microsoft.hybridcompute/machines/%s/%d/v2"):format(machine.hex, ns)
+end
+
+-- A machine with no agent of ours has one path for all its life, where outsiders listen.
+local function attach(s, machine, agent)
+  if agent ~= "internal" and agent ~= "external" then
+    error("the agent of '" .. machine.name .. "' is internal or external")
+  end
+  machine.agent = agent
+  if agent == "external" then
+    machine.relay = state.relay_path(machine, math.floor(core.time()) * 1000000000)
+    s.relays[machine.relay] = { machine = machine, expires = math.huge }
+  end
+end
+
 --- Adds a machine.
 --- Raises: what cannot be there.
 ---@param spec { name: string, group: string?, subscription: integer?, os: string?, tags: table?,
 ---   status: string?, setup: string?, ssh_port: integer?, profile: string?, program: string[]?,
----   shell: string? }
+---   shell: string?, agent: string? }
 function state.add_machine(s, spec)
   local id, group = place(s, spec)
   local machine = {
@@ -114,6 +132,7 @@ function state.add_machine(s, spec)
     profile = profile.find(spec.profile) or s.profile, shell = shell_of(spec),
   }
   set_up(machine, spec.setup or s.setup)
+  attach(s, machine, spec.agent or s.agent)
   s.machines[machine.index] = machine
   s.by_id[id:lower()] = machine
   s.by_name[spec.name:lower()] = s.by_name[spec.name:lower()] or machine
@@ -123,16 +142,20 @@ end
 --- Makes the secrets: random at each start, and slow (an RSA key).
 function state.make_secrets(s)
   s.client_secret = core.crypto.base64url(core.crypto.random(30))
-  s.relay_key = core.crypto.base64(core.crypto.random(32))
+  for _, rule in pairs(s.rules) do
+    rule.key = core.crypto.base64(core.crypto.random(32))
+  end
   s.key, s.kid = core.crypto.rsa_key(), core.crypto.uuid()
   return true
 end
 
 --- What exists, for the options of emulator.start; still without secrets.
 function state.new(opts)
+  local sender = "sender" .. os.date("!%Y%m%d")
   local s = {
     tenant = TENANT, client_id = core.crypto.uuid(), object_id = core.crypto.uuid(),
-    relay_key_name = "sender" .. os.date("!%Y%m%d"),
+    relay_key_name = sender, rules = { [sender] = { claim = "Send" },
+      [state.LISTENER] = { claim = "Listen" } }, agent = opts.machine_agent or "internal",
     token_lifetime = opts.token_lifetime or 3599, page_size = opts.page_size or 100,
     registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
     rendezvous = opts.rendezvous or RENDEZVOUS,
