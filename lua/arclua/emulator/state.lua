@@ -106,6 +106,7 @@ end
 
 -- A machine with no agent of ours has one path for all its life, where outsiders listen.
 local function attach(s, machine, agent)
+  agent = agent or "internal"
   if agent ~= "internal" and agent ~= "external" then
     error("the agent of '" .. machine.name .. "' is internal or external")
   end
@@ -155,7 +156,7 @@ function state.new(opts)
   local s = {
     tenant = TENANT, client_id = core.crypto.uuid(), object_id = core.crypto.uuid(),
     relay_key_name = sender, rules = { [sender] = { claim = "Send" },
-      [state.LISTENER] = { claim = "Listen" } }, agent = opts.machine_agent or "internal",
+      [state.LISTENER] = { claim = "Listen" } }, agent = opts.machine_agent,
     token_lifetime = opts.token_lifetime or 3599, page_size = opts.page_size or 100,
     registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
     rendezvous = opts.rendezvous or RENDEZVOUS,
