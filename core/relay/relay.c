@@ -15,7 +15,7 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-enum { KEY_SIZE = 16, READ_SIZE = 16 * 1024 };
+enum { KEY_SIZE = 16, READ_SIZE = 16 * 1024, VIA_MAX = 200 };
 
 struct relay_op {
   struct arc_op op;
@@ -172,6 +172,25 @@ static void open_stream(struct relay_op *relay) {
   arc_op_finish(&relay->op, relay->ready ? NULL : no_memory());
 }
 
+/* An inspecting proxy that strips Upgrade may also put its own words in place
+ * of the relay's, which are known by their tracking id. squid does both. */
+static struct arc_err *refusal(const struct arc_head *head) {
+  struct arc_err *err =
+      arc_relay_classify(head->status, head->reason.at, head->reason.len);
+  struct arc_span via;
+  if (head->status != 400 || *err->tracking_id ||
+      !arc_head_field(head, "Via", &via)) {
+    return err;
+  }
+  arc_err_unref(err);
+  err = arc_err_reason("net.proxy-answer",
+                       "a TLS-inspecting proxy, '%.*s', lets no web-socket "
+                       "through (400)",
+                       (int)(via.len < VIA_MAX ? via.len : VIA_MAX), via.at);
+  err->status = head->status;
+  return err;
+}
+
 static void judge(struct relay_op *relay, enum arc_head_state state) {
   const struct arc_head *head = &relay->head;
   if (state == ARC_HEAD_BAD || !head->status ||
@@ -179,8 +198,7 @@ static void judge(struct relay_op *relay, enum arc_head_state state) {
     fail(relay, bad_answer(state == ARC_HEAD_BAD ? "is not HTTP/1.1"
                                                  : "is too large"));
   } else if (head->status != 101) {
-    fail(relay,
-         arc_relay_classify(head->status, head->reason.at, head->reason.len));
+    fail(relay, refusal(head));
   } else {
     struct arc_err *err = check_upgrade(relay);
     if (err) {

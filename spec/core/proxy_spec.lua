@@ -97,6 +97,22 @@ describe("proxy", function()
     stop()
   end)
 
+  ends("that also says it in its own words, as squid does, is named", function()
+    local server, stop = serve(corp, function(conn)
+      conn:respond(400, "Bad Request", { Via = "1.1 px (squid/5.7)" .. ("x"):rep(999) })
+    end)
+    proxied(server:port(), function(url)
+      local err = dialler.dial({ https_proxy = url, SSL_CERT_FILE = corp.ca }, NAME, 443,
+        { ca = ours.ca, kind = "relay" })
+      assert.equal("net.proxy-answer", err.reason)
+      assert.equal(400, err.status)
+      assert.truthy(err.message:find("a TLS-inspecting proxy, '1.1 px (squid/5.7)x", 1,
+        true), err.message)
+      assert.truthy(#err.message < 400)
+    end)
+    stop()
+  end)
+
   ends("is not asked for loopback and link-local hosts, nor for what NO_PROXY names", function()
     local env = { HTTPS_PROXY = "http://127.0.0.1:1", NO_PROXY = "x.test, .invalid,10.0.0.0/8" }
     local function at(host)
