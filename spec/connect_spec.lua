@@ -59,6 +59,7 @@ Host db
   UserKnownHostsFile %s/k1 ~/k2
   StrictHostKeyChecking yes
   HashKnownHosts yes
+  ServerAliveInterval 2m
   PreferredAuthentications gssapi,password,publickey
 ]]):format(dir, dir, cert, dir)))
     assert.equal("db.example", seen.hostname)
@@ -66,6 +67,7 @@ Host db
     local o = seen.options
     assert.same({ "bob", "db.key", "yes", true, false, true },
       { o.user, o.alias, o.host_key_policy, o.identities_only, o.agent, o.hash_known_hosts })
+    assert.equal(120, o.keepalive)
     assert.same({ key }, o.identities)
     assert.same({ cert }, o.certificates)
     assert.same({ "password", "publickey" }, o.methods)

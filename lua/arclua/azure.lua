@@ -12,6 +12,7 @@ local credential = require "arclua.credential"
 local defaults = require "arclua.defaults"
 local machines = require "arclua.machines"
 local paths = require "arclua.paths"
+local resource_id = require "arclua.resource_id"
 local scope = require "arclua.scope"
 
 local Azure = {}
@@ -164,6 +165,14 @@ end
 function Azure:machine(spec)
   local data, err = machines.resolve(self, spec)
   return data and wrap(self, data), err
+end
+
+-- The machine of an ID without asking ARM about it: for whoever goes on to ask for its
+-- credentials, which fails when there is none.
+function Azure:_unread_machine(id)
+  local data = resource_id.parse(id)
+  data.id, data.status, data.tags = id, "Connected", {}
+  return wrap(self, data)
 end
 
 ---@class arclua.Machine: arclua.MachineData

@@ -62,8 +62,20 @@ describe("arclua proxy", function()
     end
   end)
 
+  it_runs("serves OpenSSH below an alias", function()
+    local subscription = cli.e:machine("web-01").id:match "^/subscriptions/([^/]+)/"
+    local group = cli.e:machine("web-01").id:match "/resourceGroups/([^/]+)/"
+    local text = openssh(("ssh \"$@\" web-01.%s.%s.emulator.arc 'echo $ARC_MACHINE'; echo $?")
+      :format(group, subscription))
+    assert.equal("web-01\n0\n", text)
+    assert.matches(("web-01.%s.%s.emulator.arc "):format(group, subscription),
+      core.sys.read_file(cli.e.env.ARCLUA_KNOWN_HOSTS), 1, true)
+  end)
+
   it_runs("says on stderr why it could not, status 255", function()
+    local gone = cli.e:machine("web-01").id:gsub("web%-01$", "gone")
     for name, text in pairs { ["no-such"] = "no machine is named no-such",
+        [gone] = "gone", ["web-*"] = "not a pattern",
         ["bare-01"] = "SSH was never set up" } do
       local ended = run { "proxy", name }
       assert.equal(255, ended.status)

@@ -6,6 +6,7 @@ local convert = require "arclua.convert"
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 local escape = require "arclua.report.escape"
+local machine_name = require "arclua.machine_name"
 local options = require "arclua.cli.options"
 local output = require "arclua.output"
 local settings = require "arclua.settings"
@@ -42,18 +43,35 @@ function proxy.copy(stream)
   return core.splice(core.stdio(0, 1), stream, { follow = true })
 end
 
+-- A full name saves the look at the machine, and with it a round trip.
+local function find(azure, text)
+  local name, err = machine_name.compile(text)
+  if not name then
+    return nil, err
+  elseif name.id then
+    return azure:_unread_machine(name.id)
+  end
+  return azure:machine(text)
+end
+
 local function reach(values)
   local azure, err = command.login()
   if not azure then
     return nil, err
   end
-  local machine
-  machine, err = azure:machine(values.machine)
+  local machine, stream
+  machine, err = find(azure, values.machine)
   if not machine then
     return nil, err
   end
-  return connect.stream(machine, { port = values.port or values.port_word,
+  stream, err = connect.stream(machine, { port = values.port or values.port_word,
     enable = values.enable, replace = values.replace, connect_timeout = values.connect_timeout })
+  if err and err.reason == "arm.setup-needed" then
+    -- A machine that does not exist has no endpoint either.
+    local found, why = azure:machine(values.machine)
+    err = found and err or why
+  end
+  return stream, err
 end
 
 -- An interruption (ssh ends its proxies by SIGHUP) is no news.

@@ -217,7 +217,8 @@ function login.of(target, opts, config)
   local options = { user = user, alias = key_name, os = target.os,
     host_key_policy = policy or conf.stricthostkeychecking,
     identities_only = conf.identitiesonly, methods = methods(conf),
-    hash_known_hosts = conf.hashknownhosts, passphrase = opts.passphrase,
+    hash_known_hosts = conf.hashknownhosts, keepalive = conf.serveraliveinterval,
+    passphrase = opts.passphrase,
     password = opts.password }
   local ok
   ok, err = add_files(options, target, opts, conf, { host = name, hostname = hostname or name,

@@ -2,6 +2,8 @@
 -- The small pieces of OpenSSH's configuration language: words of a line, patterns.
 local words = {}
 
+local NOT = ("!"):byte()
+
 local ESCAPED = { ["'"] = true, ['"'] = true, ["\\"] = true }
 
 -- One word from position i on: the word, the position after it | nil, why.
@@ -62,7 +64,14 @@ end
 --- Whether text matches a pattern of * and ?, in time len(text) * len(pattern) at most.
 ---@return boolean
 function words.match(text, pattern)
-  local t, p, star, mark = 1, 1, nil, nil
+  -- Nearly all patterns differ from nearly all names before their first wildcard.
+  local wild = pattern:find "[*?]"
+  if not wild then
+    return text == pattern
+  elseif wild > 1 and text:sub(1, wild - 1) ~= pattern:sub(1, wild - 1) then
+    return false
+  end
+  local t, p, star, mark = wild, wild, nil, nil
   while t <= #text do
     local c = pattern:sub(p, p)
     if c == "*" then
@@ -83,9 +92,10 @@ end
 local function first_match(text, patterns)
   local found
   for _, pattern in ipairs(patterns) do
-    local negated, body = pattern:match "^(!?)(.*)$"
+    local negated = pattern:byte() == NOT
+    local body = negated and pattern:sub(2) or pattern
     if words.match(text, body) then
-      if negated ~= "" then
+      if negated then
         return false
       end
       found = found or body
