@@ -190,6 +190,26 @@ describe("the relay", function()
     end, { connect_timeout = 12 })
   end)
 
+  -- A rotated endpoint has another name.
+  both("404 with kept credentials: others are asked for at once", function()
+    emulated.with({ machines = { { name = "web-01" } } }, function(e)
+      local fleet = arc.fleet({ assert(assert(sign_in(e)):machine "web-01") }, options(e))
+      local function asked()
+        assert.equal("ok", scaled(20, fleet.exec, fleet, "true").results[1].state)
+        return e.log:count { event = "credentials" }
+      end
+      assert.equal(1, asked())
+      assert.equal(1, asked())
+      e:fault { at = "relay", kind = "no-endpoint", times = 2 }
+      assert.equal(2, asked())
+      e:fault { at = "relay", kind = "no-endpoint", times = 100 }
+      local report = scaled(20, fleet.exec, fleet, "true", { connect_timeout = 8 })
+      assert.equal("relay.no-endpoint", report.results[1].err.reason)
+      e:clear()
+      assert.equal(4, asked())
+    end)
+  end)
+
   for kind, reason in pairs { unauthorized = "relay.denied", forbidden = "relay.denied" } do
     both(kind .. " brings new credentials, once", function()
       with_fault({ at = "relay", kind = kind, times = 1 }, function(result)

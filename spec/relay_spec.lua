@@ -35,7 +35,7 @@ local function setup(answers, opts)
     end },
   }, { __index = core })
   local stream, err = relay.connect {
-    info = "info0", port = 22, changed = opts.changed, primitives = primitives,
+    info = "info0", port = 22, changed = opts.changed, cached = opts.cached, primitives = primitives,
     random = function() return opts.random or 0.5 end,
     on_wait = function(text) seen.texts[#seen.texts + 1] = text end,
     renew = function()
@@ -107,6 +107,16 @@ describe("relay policy", function()
     local _, _, seen = setup({ "relay.no-endpoint" }, { changed = true })
     assert.is_true(seen.renewals >= 4 and seen.renewals <= 6, seen.renewals)
     _, _, seen = setup({ "relay.no-listener" }, { changed = true })
+    assert.equal(0, seen.renewals)
+  end)
+
+  it("asks at once where the credentials were kept: their endpoint may have another name", function()
+    local stream, _, seen = setup({ "relay.no-endpoint", "ok" }, { cached = true })
+    assert.equal("stream", stream)
+    assert.same({ "info0", "info1" }, seen.infos)
+    _, _, seen = setup({ "relay.no-endpoint" }, { cached = true })
+    assert.equal(1, seen.renewals)
+    _, _, seen = setup({ "relay.no-listener" }, { cached = true })
     assert.equal(0, seen.renewals)
   end)
 

@@ -13,6 +13,8 @@ local connect = {}
 
 local CONNECT_TIMEOUT, AFTER_CHANGE = 60, 180
 local LOGIN_TIMEOUT = 30
+-- What the relay says of credentials that are good no more.
+local STALE = { [401] = true, [403] = true, [404] = true }
 
 ---@class arclua.ConnectOptions
 ---@field user string?               default: ARCLUA_USER, the configuration, ssh_config, the
@@ -55,9 +57,9 @@ end
 -- A stream to the SSH server of an Arc machine.
 local function through_relay(machine, opts, core, access, progress)
   local azure = machine.azure
-  return relay.connect {
+  local stream, err = relay.connect {
     info = access.info, port = access.port, changed = access.changed, ca = azure.cloud.ca,
-    primitives = core,
+    cached = access.cached, primitives = core,
     renew = function()
       return azure.connectivity:renew(machine, opts)
     end,
@@ -71,6 +73,10 @@ local function through_relay(machine, opts, core, access, progress)
       end
     end,
   }
+  if not stream and STALE[err.status] then
+    azure.connectivity:forget(machine, opts)
+  end
+  return stream, err
 end
 
 -- Says what a bare time-out was waiting for.

@@ -20,6 +20,7 @@ local TRIES = 3
 ---@field info arclua.RelayInfo
 ---@field port integer
 ---@field changed boolean?     we have just set the machine up
+---@field cached boolean?      the credentials are kept ones: the endpoint may have another name
 ---@field ca string?
 ---@field renew fun(): arclua.RelayInfo?, arclua.Error?   new credentials
 ---@field on_wait fun(text: string, err: arclua.Error)?   before each pause: what is waited for
@@ -112,8 +113,9 @@ end
 local function new_state(request)
   local core = request.primitives or real
   local now = core.now()
-  return { core = core, info = request.info, began = now, listed = now, attempts = 0,
-    failures = 0, absences = 0, budget = request.changed and BUDGET_AFTER_CHANGE or BUDGET,
+  return { core = core, info = request.info, began = now, attempts = 0, failures = 0,
+    absences = 0, listed = request.cached and -math.huge or now,
+    budget = request.changed and BUDGET_AFTER_CHANGE or BUDGET,
     random = request.random or math.random }
 end
 

@@ -32,6 +32,7 @@ end
 ---@class arclua.Access
 ---@field info arclua.RelayInfo
 ---@field port integer      to dial
+---@field cached boolean?   from memory: not asked for now
 ---@field changed boolean   something was written: the agent may need minutes
 
 local function url(self, machine, tail, query)
@@ -176,7 +177,7 @@ function Connectivity:access(machine, opts)
   if cached then
     local expires = cached.info:expires_on()
     if not expires or expires - MARGIN > self.client.core.time() then
-      return { info = cached.info, port = cached.port, changed = false }
+      return { info = cached.info, port = cached.port, changed = false, cached = true }
     end
     self:forget(machine, opts)
   end
