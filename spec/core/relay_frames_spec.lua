@@ -444,6 +444,20 @@ describe("relay frames, silence", function()
     listener:close()
   end, 1, 2000)
 
+  row("TCP probes a silent peer after a minute", function()
+    local ws, peer = hostile.websocket "tls"
+    core.sleep(0.3) -- no retransmission is pending
+    local file = assert(io.open "/proc/net/tcp")
+    local text = file:read "a"
+    file:close()
+    -- remote address, ESTABLISHED, queues, the timer of keep-alive and its hundredths of seconds
+    local timer = text:match((":%04X 01 %%x+:%%x+ 02:(%%x+)"):format(peer.port))
+    local left = tonumber(timer, 16) / 100
+    assert.is_true(left > 50 and left <= 60, left)
+    ws:abort()
+    peer:close()
+  end)
+
   row("small writes of one turn leave together", function()
     local ws, peer = hostile.websocket "pair"
     for i = 1, 20 do
