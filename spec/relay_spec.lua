@@ -35,7 +35,8 @@ local function setup(answers, opts)
     end },
   }, { __index = core })
   local stream, err = relay.connect {
-    info = "info0", port = 22, changed = opts.changed, cached = opts.cached, primitives = primitives,
+    info = "info0", port = 22, changed = opts.changed,
+    cached = opts.cached, primitives = primitives,
     random = function() return opts.random or 0.5 end,
     on_wait = function(text) seen.texts[#seen.texts + 1] = text end,
     renew = function()
@@ -110,7 +111,7 @@ describe("relay policy", function()
     assert.equal(0, seen.renewals)
   end)
 
-  it("asks at once where the credentials were kept: their endpoint may have another name", function()
+  it("asks at once where credentials were kept: the endpoint may have another name", function()
     local stream, _, seen = setup({ "relay.no-endpoint", "ok" }, { cached = true })
     assert.equal("stream", stream)
     assert.same({ "info0", "info1" }, seen.infos)
@@ -120,7 +121,7 @@ describe("relay policy", function()
     assert.equal(0, seen.renewals)
   end)
 
-  it("takes new credentials once after a refusal (#14 401_then_ok, 401_twice)", function()
+  it("takes new credentials once after a refusal (#14 401_then_ok, _twice)", function()
     local stream, _, seen = setup { "relay.denied", "ok" }
     assert.equal("stream", stream)
     assert.same({ "info0", "info1" }, seen.infos)
