@@ -97,6 +97,7 @@ static void move(void *arg) {
     arc_buf_commit(&half->held, (size_t)n);
   }
   if (write_held(half)) {
+    arc_buf_trim(&half->held);
     arc_stream_want_read(half->from, move, half);
   }
 }

@@ -140,6 +140,7 @@ static void flush(struct ws *ws) {
   if (ws->mute) {
     arc_buf_free(&ws->out);
   }
+  arc_buf_trim(&ws->out);
   if (arc_buf_len(&ws->out) <= OUT_MARK) {
     arc_stream_writable(&ws->s);
   }
@@ -259,6 +260,8 @@ static void receive(struct ws *ws) {
     ssize_t n = fetch(ws);
     if (n == ARC_AGAIN) {
       ws->waiting = true;
+      arc_buf_trim(&ws->raw);
+      arc_buf_trim(&ws->in);
       arc_stream_want_read(ws->transport, on_readable, ws);
       return;
     }

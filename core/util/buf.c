@@ -110,6 +110,12 @@ void arc_buf_consume(struct arc_buf *buf, size_t n) {
   }
 }
 
+void arc_buf_trim(struct arc_buf *buf) {
+  if (buf->start == buf->end && buf->cap > BUF_MIN) {
+    arc_buf_free(buf);
+  }
+}
+
 size_t arc_buf_take(struct arc_buf *buf, void *to, size_t n) {
   size_t len = arc_buf_len(buf);
   size_t take = n < len ? n : len;

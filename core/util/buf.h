@@ -32,6 +32,8 @@ bool arc_buf_format(struct arc_buf *buf, const char *format, ...)
 void arc_buf_consume(struct arc_buf *buf, size_t n);
 /* Copies out and drops up to n bytes; returns how many. */
 size_t arc_buf_take(struct arc_buf *buf, void *to, size_t n);
+/* Before a wait: an empty buffer gives its memory back. */
+void arc_buf_trim(struct arc_buf *buf);
 void arc_buf_free(struct arc_buf *buf);
 
 /* A cursor over bytes that a peer sent: every read is checked, a read past the
