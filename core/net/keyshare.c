@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { HOSTS_MAX = 128 };
+enum { HOSTS_MAX = 64 };
 
 static const char part_name[] = "keyshare";
 

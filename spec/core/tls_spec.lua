@@ -24,8 +24,8 @@ local function with(args, ...)
   return table.move({ ... }, 1, select("#", ...), #args + 1, table.move(args, 1, #args, 1, {}))
 end
 
-local function request(port)
-  return core.http.request { url = ("https://%s:%d/path"):format(NAME, port), ca = known.ca,
+local function request(port, name)
+  return core.http.request { url = ("https://%s:%d/path"):format(name or NAME, port), ca = known.ca,
     headers = { Authorization = core.secret "hush" } }
 end
 
@@ -52,6 +52,8 @@ describe("tls refuses", function()
       "'CN = a server' is self%-signed" },
     { "tls_unknown_issuer", issue(unknown, {}), "tls.untrusted",
       "signed by 'CN = Corp Prôxy CA, O = Corp', which is not known here: a TLS%-inspecting" },
+    { "tls_unknown_root_sent_along", with(issue(unknown, {}), "-cert_chain", unknown.ca),
+      "tls.untrusted", "signed by 'CN = Corp Prôxy CA, O = Corp', which is not known here" },
     { "tls1_1_only", OLD, "tls.too-old", "1%.2 and 1%.3" },
     { "tls_no_common_group", with(good, "-groups", "X448"), "tls.failed", "handshake failure" },
   }
@@ -142,6 +144,22 @@ describe("tls works", function()
       assert.equal(hellos + 1, n)
     end)
   end
+
+  -- Of so many hosts the key share is remembered; then the oldest are forgotten.
+  local MOST = 64
+
+  ends("with very many hosts, and does not remember all of them", function()
+    local all = with(issue(known, { names = "DNS:*.bus.localhost" }), "-www", "-groups", "P-521")
+    local seen = sserver.run(all, MOST + 3, function(port)
+      for i = 1, MOST + 1 do
+        assert(request(port, ("n%d.bus.localhost"):format(i)))
+      end
+      assert(request(port, ("N%d.bus.localhost"):format(MOST + 1)))
+      assert(request(port, "n1.bus.localhost"))
+    end)
+    local _, n = seen:gsub("ClientHello", "")
+    assert.equal(2 * (MOST + 1) + 1 + 2, n)
+  end)
 
   both("for the relay with a P-384 only server, too: one flight less", function()
     local seen = sserver.run(with(good, "-groups", "P-384"), 3, function(port, to)
