@@ -65,7 +65,7 @@ static const struct scheme *complete(CURLU *url, const char *text) {
   return scheme;
 }
 
-/* Where the proxy is; false: that cannot be read, or there is no memory. */
+/* Where the proxy is; false without memory. */
 static bool note(struct arc_dial *dial, CURLU *url) {
   char *host = part_of(url, CURLUPART_HOST);
   char *port = part_of(url, CURLUPART_PORT);
@@ -92,31 +92,37 @@ static int on_progress(void *arg, curl_off_t total, curl_off_t now,
   return !now && !dial->through && ++dial->progress > ANSWER_MAX;
 }
 
-static bool use(struct arc_dial *dial, CURLU *url, const char *text) {
+static struct arc_err *no_memory(void) {
+  return arc_err_new(ARC_E_NOMEM, "out of memory");
+}
+
+static struct arc_err *use(struct arc_dial *dial, CURLU *url,
+                           const char *text) {
   CURL *easy = dial->transfer.easy;
   const struct scheme *scheme = complete(url, text);
-  char *whole = scheme ? part_of(url, CURLUPART_URL) : NULL;
+  if (!scheme) {
+    return arc_err_reason(
+        "net.bad-proxy", "%s does not hold the URL of a proxy", dial->variable);
+  }
+  char *whole = part_of(url, CURLUPART_URL);
   bool ok =
       whole && note(dial, url) && !curl_easy_setopt(easy, CURLOPT_PROXY, whole);
   wipe_part(whole);
-  dial->proxy_tls = scheme && !strcmp(scheme->name, "https");
+  dial->proxy_tls = !strcmp(scheme->name, "https");
   curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
   curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
   curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
   curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
   curl_easy_setopt(easy, CURLOPT_XFERINFODATA, dial);
-  return ok;
+  return ok ? NULL : no_memory();
 }
 
 static struct arc_err *go_by_proxy(struct arc_dial *dial, const char *text) {
   CURLU *url = curl_url();
-  bool ok = url && use(dial, url, text);
+  struct arc_err *err = url ? use(dial, url, text) : no_memory();
   curl_url_cleanup(url);
-  return ok ? NULL
-            : arc_err_reason("net.bad-proxy",
-                             "%s does not hold the URL of a proxy",
-                             dial->variable);
+  return err;
 }
 
 struct arc_err *arc_way_choose(struct arc_dial *dial) {
@@ -131,5 +137,5 @@ struct arc_err *arc_way_choose(struct arc_dial *dial) {
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
   dial->ask = strdup(dial->host);
   dial->ask_port = dial->port;
-  return dial->ask ? NULL : arc_err_new(ARC_E_NOMEM, "out of memory");
+  return dial->ask ? NULL : no_memory();
 }
