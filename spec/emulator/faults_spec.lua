@@ -5,6 +5,7 @@ local emulated = require "emulated"
 local faults = require "arclua.emulator.faults"
 local harness = require "harness"
 local json = require "arclua.json"
+local outside = require "outside"
 
 local with = emulated.spec
 local both = harness.both
@@ -140,6 +141,33 @@ describe("emulator: faults of a link", function()
     local again <close> = assert(emulated.connect(e, "a"))
     again:write "y"
     assert.equal("y", again:read())
+  end)
+end)
+
+describe("emulator: faults of outside listeners", function()
+  with("close the control channel at accept and at renew", { machines = 1,
+    machine_agent = "external", rendezvous = 0.3 }, function(e)
+    for _, code in ipairs { 1001, 1008, 1011 } do
+      e:fault { at = "accept", kind = "close", code = code, times = 1 }
+      local control <close> = outside.listen(e, "web-01")
+      local sender <close> = outside.sender(e, "web-01")
+      assert.equal(code, control:closing())
+      assert.truthy(sender:head():find "^HTTP/1.1 404 ")
+      e:fault { at = "renew", kind = "close", code = code, times = 1 }
+      local other <close> = outside.listen(e, "web-01")
+      other:send(1, '{"renewToken":{"token":"x"}}')
+      assert.equal(code, other:closing())
+    end
+    assert.equal(3, strikes(e, { at = "accept", kind = "close" }))
+    assert.equal(3, strikes(e, { at = "renew", kind = "close" }))
+  end)
+
+  with("close it, and its connections, when the node restarts", { machines = 1,
+    machine_agent = "external" }, function(e)
+    local control <close> = outside.listen(e, "web-01")
+    e:fault { at = "node", kind = "restart" }
+    assert.equal(1011, control:closing())
+    assert.equal(1, strikes(e, { at = "node", kind = "restart" }))
   end)
 end)
 

@@ -6,6 +6,7 @@ local core = require "arclua.core"
 local emulated = require "emulated"
 local emulator = require "arclua.emulator"
 local harness = require "harness"
+local program = require "program"
 local quote = require "arclua.quote"
 
 local with = emulated.spec
@@ -106,7 +107,7 @@ describe("emulator: a Windows-like machine", function()
       assert(e:home(name))
       local shell <close> = assert(core.process.spawn { args = { e:machine(name).dir .. "/shell" },
         clear_env = true, env = { PATH = "/bin:/usr/bin", ARC_MACHINE = name, HOME = e:home(name) },
-        stdin = "pipe" })
+        stdin = "pipe", stderr = "null" })
       local input, output <close> = shell:stdin(), shell:stdout()
       input:write "hostname\r\nnosuch\r\nexit 4\r\n"
       input:close()
@@ -151,6 +152,16 @@ describe("emulator: a Windows-like machine", function()
       run { "echo", "a  b $c" })
     assert.equal("WIN-01\r\n", run("hostname")["win-01"])
     assert.equal(1, #assert(az:machines { os = "windows" }))
+  end)
+
+  it("needs no Lua file beside the program", function()
+    local ended = program.start({ "emulator", "--machines", "1", "--windows", "1", "--",
+      program.path, "exec", "--all", "-o", "jsonl", "--", "echo", "a  b" },
+      { env = { LUA_PATH = "/nowhere/?.lua", ARCLUA_CONFIG = "none" } }):wait()
+    assert.equal(0, ended.status, ended.err .. ended.out)
+    assert.truthy(ended.out:find('"stdout":"a  b\\r\\n"', 1, true), ended.out)
+    assert.truthy(ended.out:find('"stdout":"a  b\\n"', 1, true), ended.out)
+    assert.equal("", harness.leftovers())
   end)
 
   it("has a shell of two", function()

@@ -36,6 +36,9 @@
 --                          or with bytes = "exec" when the first command has started
 --          close           the same, by a WebSocket Close of `code` (default 1011)
 --          stall           after `bytes` bytes nothing moves any more
+-- accept   close           an outside listener's control channel is ended by a Close of `code`
+--                          (1011) instead of being told of a sender
+-- renew    close           the same, when it renews its token
 -- node     restart         the relay's node restarts `begins` seconds from now (0), and again
 --                          `every` seconds: every connection is ended by a Close of `code`
 --                          (1011), or a reset if it is older than the fault; senders find no
@@ -63,6 +66,8 @@ local KINDS = {
   agent = "silent reset",
   sshd = "down silent garbage",
   link = "reset close stall",
+  accept = "close",
+  renew = "close",
   node = "restart",
   clock = "skew",
   machine = "offline",

@@ -99,7 +99,19 @@ function Listener:finish(code, reason)
   end
 end
 
+--- Whether a fault closes it at this occasion, "accept" or "renew".
+function Listener:struck(emulator, occasion)
+  local fault = emulator.state.faults:take(occasion, self.machine.name)
+  if fault then
+    self:finish(fault.code or TOO_FAR, fault.reason or "")
+  end
+  return fault ~= nil
+end
+
 local function renew(self, emulator, token)
+  if self:struck(emulator, "renew") then
+    return
+  end
   local ok, expires = sas.verify(emulator.state, token, self.path, "Listen")
   if not ok then
     self:finish(POLICY, "The renewed token is not valid.")

@@ -43,6 +43,9 @@ local function offer(emulator, pending, listener)
   pending.secret = core.crypto.hex(core.crypto.random(SECRET))
   pending.listener = listener
   emulator.pendings[pending.secret] = pending
+  if listener:struck(emulator, "accept") then
+    return false
+  end
   local sent = listener:send(frames.make(frames.TEXT, json.encode { accept = {
     address = address_of(emulator, pending), id = pending.id,
     connectHeaders = pending.headers, remoteEndpoint = pending.remote } }))

@@ -71,8 +71,7 @@ function windows.make(dir, shell)
     lines[#lines + 1] = ("[ -x %s ] && exec %s"):format(path, path)
   end
   lines[#lines + 1] = "exit 1;; esac"
-  local how = self:find "/arclua[^/]*$" and " run -e " or " -e "
-  lines[#lines + 1] = "exec " .. quote(self) .. how .. quote(chunk)
+  lines[#lines + 1] = "exec " .. quote(self) .. " -e " .. quote(chunk) -- lua and arclua alike
   return core.sys.write_file(dir .. "/shell", table.concat(lines, "\n") .. "\n", 493)
 end
 
