@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- What open connections cost this program: memory each while they are idle, and, through a session,
 -- CPU for a command on each. Prints one line a size.
---   arclua emulator --machines 500 --throttle off -- arclua run bench/idle.lua [relay|ssh] [SIZE...]
--- `relay` opens connections through the relay alone, `ssh` (default) logs in over them.
+--   arclua emulator --machines 500 --throttle off -- arclua run bench/idle.lua [relay|login|ssh] [SIZE...]
+-- `relay` opens connections through the relay alone, `login` logs in over them, `ssh` (default) also
+-- runs the commands. Memory is exact for the first size only: later ones find freed memory.
 local arc = require "arclua"
 local core = require "arclua.core"
 

@@ -134,10 +134,19 @@ bool arc_pump_run(struct arc_pump *pump) {
   return moved;
 }
 
+/* Most sessions of a large run are idle most of the time. */
+static void let_go_of(struct arc_buf *buf) {
+  if (!arc_buf_len(buf)) {
+    arc_buf_free(buf);
+  }
+}
+
 void arc_pump_arm(struct arc_pump *pump, void (*fn)(void *), void *arg) {
   if (!pump->stream) {
     return;
   }
+  let_go_of(&pump->in);
+  let_go_of(&pump->out);
   if (!pump->ended && !arc_buf_len(&pump->in)) {
     arc_stream_want_read(pump->stream, fn, arg);
   }
