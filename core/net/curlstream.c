@@ -172,7 +172,8 @@ static struct watch *new_watch(struct arc_dial *dial, curl_socket_t fd,
     *err = arc_err_new(ARC_E_NOMEM, "out of memory");
     return NULL;
   }
-  arc_multi_forget(dial->multi, fd); // libuv takes one handle a descriptor
+  arc_multi_forget(dial->transfer.multi,
+                   fd); // libuv takes one handle a descriptor
   int rc = uv_poll_init_socket(arc_loop_uv(dial->loop), &watch->poll, fd);
   if (rc) {
     *err = arc_err_errno(rc, "cannot watch the connection");

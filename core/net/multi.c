@@ -7,7 +7,9 @@
 
 #include "util/err.h"
 
-enum { IDLE_CONNECTIONS = 64, HOST_CONNECTIONS = 16 };
+/* curl_easy_send and recv search all connections of their multi for their own:
+ * many that stay are spread over several. */
+enum { IDLE_CONNECTIONS = 64, HOST_CONNECTIONS = 16, SPREAD = 32 };
 
 static const char part_name[] = "curl";
 
@@ -19,6 +21,8 @@ struct arc_multi {
   struct arc_ready harvest; /* look for ended transfers outside curl */
   struct watch *watches;
   struct arc_transfer *starved; /* no memory to watch their sockets */
+  int transfers;
+  struct arc_multi *more; /* of the same kind; NULL = none */
 };
 
 /* A socket that curl wants watched. */
@@ -190,7 +194,14 @@ static void free_multi(struct arc_multi *m) {
 static void free_part(struct arc_part *part) {
   struct curl_part *curl = (struct curl_part *)part;
   for (int i = 0; i < ARC_MULTI_KINDS; i++) {
-    free_multi(&curl->multis[i]);
+    struct arc_multi *first = &curl->multis[i];
+    for (struct arc_multi *m = first, *more; m; m = more) {
+      more = m->more;
+      free_multi(m);
+      if (m != first) {
+        free(m);
+      }
+    }
   }
   curl_global_cleanup();
   free(curl);
@@ -262,12 +273,33 @@ struct arc_multi *arc_multi_get(struct arc_loop *loop, enum arc_multi_kind kind,
   return m;
 }
 
+/* The first of the chain that takes another transfer; NULL without memory. */
+static struct arc_multi *with_room(struct arc_multi *m) {
+  while (m->kind == ARC_MULTI_CONNECT && m->transfers >= SPREAD) {
+    if (!m->more) {
+      struct arc_multi *more = calloc(1, sizeof *more);
+      if (!more || !start_multi(more, m->loop, m->kind)) {
+        free(more);
+        return NULL;
+      }
+      m->more = more;
+    }
+    m = m->more;
+  }
+  return m;
+}
+
 bool arc_multi_add(struct arc_multi *m, struct arc_transfer *transfer) {
+  m = with_room(m);
+  if (!m) {
+    return false;
+  }
   curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
   if (curl_multi_add_handle(m->multi, transfer->easy)) {
     return false;
   }
   transfer->multi = m;
+  m->transfers++;
   return true;
 }
 
@@ -277,6 +309,7 @@ void arc_multi_remove(struct arc_transfer *transfer) {
       leave_starved(transfer);
     }
     curl_multi_remove_handle(transfer->multi->multi, transfer->easy);
+    transfer->multi->transfers--;
     transfer->multi = NULL;
   }
 }

@@ -14,8 +14,8 @@ struct arc_multi;
 /* The loop's multi handle of that purpose, made at first use: requests share
  * connections, those with a trust store of their own apart from the others;
  * connections that are handed over afterwards (CONNECT_ONLY) are never
- * shared. NULL with *err, also when curl's TLS is not the OpenSSL
- * that this program uses. */
+ * shared, and several handles hold them. NULL with *err, also when curl's TLS
+ * is not the OpenSSL that this program uses. */
 enum arc_multi_kind {
   ARC_MULTI_HTTP,
   ARC_MULTI_HTTP_CA,

@@ -274,6 +274,41 @@ describe("relay connect", function()
     server:close()
   end)
 
+  both("eighty at once, each with its own bytes", function()
+    local server = assert(core.server.listen { cert = made.cert, key = made.key })
+    local count, far, near = 80, {}, {}
+    local accepts = core.spawn(function()
+      for i = 1, count do
+        local conn = assert(server:accept())
+        far[i] = core.spawn(function()
+          assert(conn:request())
+          local ws = assert(conn:websocket())
+          assert(ws:write(assert(ws:read())))
+          harness.drain(ws)
+          ws:close()
+          conn:close()
+        end)
+      end
+    end)
+    for i = 1, count do
+      near[i] = core.spawn(function()
+        local stream = assert(core.relay.connect(at(server:port()), { port = 22, ca = ca }))
+        assert(stream:write("number " .. i))
+        local said = stream:read()
+        stream:close()
+        return said
+      end)
+    end
+    for i = 1, count do
+      assert.equal("number " .. i, near[i]:await())
+    end
+    accepts:await()
+    for i = 1, count do
+      far[i]:await()
+    end
+    server:close()
+  end)
+
   both("says untrusted, and sends nothing", function()
     local server = assert(core.server.listen { cert = made.cert, key = made.key })
     local far = core.spawn(function()
