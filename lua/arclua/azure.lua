@@ -10,6 +10,7 @@ local connect = require "arclua.connect"
 local connectivity = require "arclua.arm.connectivity"
 local credential = require "arclua.credential"
 local defaults = require "arclua.defaults"
+local errors = require "arclua.errors"
 local machines = require "arclua.machines"
 local paths = require "arclua.paths"
 local resource_id = require "arclua.resource_id"
@@ -142,13 +143,39 @@ function Azure:visible_subscriptions()
   return arm_machines.subscriptions(self.client)
 end
 
+-- An alias says which cloud it is of.
+local function check_alias(self, text)
+  local meant = alias.parse(text)
+  local cloud = meant and (meant.cloud or "public")
+  if not meant or cloud == self.cloud.name:lower() then
+    return true
+  end
+  return errors.fail { code = "config", op = "machine",
+    message = ("'%s' is of the cloud '%s', and this sign-in is to '%s'"):format(text, cloud,
+      self.cloud.name), remedy = "choose the cloud with --cloud" }
+end
+
+local function check_aliases(self, names)
+  for _, name in ipairs(type(names) == "table" and names or { names }) do
+    local ok, err = check_alias(self, name)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
 --- The machines that a selector means, sorted by name; an empty selector means all in scope.
 --- Errors: config (a selector that cannot be), notfound (a plain name that nothing has), conflict
 --- (a plain name that several have), and ARM's. A pattern that matches nothing gives {}.
 ---@param selector arclua.Selector?
 ---@return arclua.Machine[]|nil, arclua.Error?
 function Azure:machines(selector)
-  local list, err = machines.find(self, selector)
+  local list
+  local ok, err = check_aliases(self, selector and selector.names)
+  if ok then
+    list, err = machines.find(self, selector)
+  end
   if not list then
     return nil, err
   end
@@ -163,13 +190,21 @@ end
 ---@param spec string
 ---@return arclua.Machine|nil, arclua.Error?
 function Azure:machine(spec)
-  local data, err = machines.resolve(self, spec)
+  local data
+  local ok, err = check_alias(self, spec)
+  if ok then
+    data, err = machines.resolve(self, spec)
+  end
   return data and wrap(self, data), err
 end
 
 -- The machine of an ID without asking ARM about it: for whoever goes on to ask for its
--- credentials, which fails when there is none.
-function Azure:_unread_machine(id)
+-- credentials, which fails when there is none. text: as it was named.
+function Azure:_unread_machine(id, text)
+  local ok, err = check_alias(self, text)
+  if not ok then
+    return nil, err
+  end
   local data = resource_id.parse(id)
   data.id, data.status, data.tags = id, "Connected", {}
   return wrap(self, data)

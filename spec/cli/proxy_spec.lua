@@ -54,7 +54,7 @@ describe("arclua proxy", function()
     local id = cli.e:machine("web-01").id
     local subscription, group = id:match "^/subscriptions/([^/]+)/resourceGroups/([^/]+)/"
     for _, name in ipairs { id, group .. "/web-01", subscription .. "/" .. group .. "/web-01",
-        ("web-01.%s.%s.emulator.arc"):format(group, subscription) } do
+        ("web-01.%s.%s.arclua-emulator.arc"):format(group, subscription) } do
       local ended = run({ "proxy", name }, nil, { stdin = "no SSH client\n" })
       assert.equal(0, ended.status, ended.err)
       assert.equal("", ended.err)
@@ -65,23 +65,34 @@ describe("arclua proxy", function()
   it_runs("serves OpenSSH below an alias", function()
     local subscription = cli.e:machine("web-01").id:match "^/subscriptions/([^/]+)/"
     local group = cli.e:machine("web-01").id:match "/resourceGroups/([^/]+)/"
-    local text = openssh(("ssh \"$@\" web-01.%s.%s.emulator.arc 'echo $ARC_MACHINE'; echo $?")
-      :format(group, subscription))
+    local text = openssh(("ssh \"$@\" web-01.%s.%s.arclua-emulator.arc 'echo $ARC_MACHINE'"
+      .. "; echo $?"):format(group, subscription))
     assert.equal("web-01\n0\n", text)
-    assert.matches(("web-01.%s.%s.emulator.arc "):format(group, subscription),
+    assert.matches(("web-01.%s.%s.arclua-emulator.arc "):format(group, subscription),
       core.sys.read_file(cli.e.env.ARCLUA_KNOWN_HOSTS), 1, true)
   end)
 
   it_runs("says on stderr why it could not, status 255", function()
     local gone = cli.e:machine("web-01").id:gsub("web%-01$", "gone")
     for name, text in pairs { ["no-such"] = "no machine is named no-such",
-        [gone] = "gone", ["web-*"] = "not a pattern",
+        [gone] = "gone", [("a.b.%s.usgov.arc"):format(("0"):rep(8) .. ("-0000"):rep(3) .. "-"
+          .. ("0"):rep(12))] = "is of the cloud 'usgov'", ["web-*"] = "not a pattern",
         ["bare-01"] = "SSH was never set up" } do
       local ended = run { "proxy", name }
       assert.equal(255, ended.status)
       assert.equal("", ended.out)
       assert.matches(text, ended.err, 1, true)
     end
+  end)
+
+  it_runs("leaves its aliases to all commands", function()
+    local id = cli.e:machine("web-01").id
+    local subscription, group = id:match "^/subscriptions/([^/]+)/resourceGroups/([^/]+)/"
+    local name = ("web-01.%s.%s.arclua-emulator.arc"):format(group, subscription)
+    assert.equal(0, run({ "exec", name, "--", "true" }).status)
+    local ended = run { "exec", (name:gsub("arclua%-emulator", "china")), "--", "true" }
+    assert.equal(1, ended.status)
+    assert.matches("is of the cloud 'china', and this sign-in is to", ended.err, 1, true)
   end)
 
   it_runs("sets up by consent", function()

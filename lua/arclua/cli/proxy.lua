@@ -49,7 +49,7 @@ local function find(azure, text)
   if not name then
     return nil, err
   elseif name.id then
-    return azure:_unread_machine(name.id)
+    return azure:_unread_machine(name.id, text)
   end
   return azure:machine(text)
 end

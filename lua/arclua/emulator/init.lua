@@ -78,7 +78,8 @@ local function fill_env(self)
     AZURE_CLIENT_SECRET = s.client_secret,
     AZURE_AUTHORITY_HOST = s.cloud.authority,
     ARCLUA_USER = self.who.user, ARCLUA_IDENTITY = dir .. "/id_ed25519",
-    ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_STATE = dir .. "/state",
+    ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_SSH_CONFIG = "none",
+    ARCLUA_STATE = dir .. "/state",
     NO_PROXY = no_proxy(self.names.domain),
   }
 end
