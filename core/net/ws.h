@@ -17,8 +17,15 @@ enum arc_ws_role { ARC_WS_CLIENT, ARC_WS_SERVER };
  * shutdown sends Close 1000 and goes on reading; the peer's Close 1000, 1005
  * or without a code is the orderly end; any other code fails the stream with
  * relay.reset and status = the code; an end of the transport without a Close
- * is a failure too. Framing errors answer Close 1002 and fail with
- * "protocol". Messages of one write are at most 32 KiB. */
+ * is a failure too. Framing errors answer Close 1002 (1003, 1007) and fail
+ * with "protocol". Messages of one write are at most 32 KiB; small writes of
+ * one turn leave together.
+ *
+ * A ping goes out every 30 s. The peer is dead (relay.reset) when nothing came
+ * for 90 s, and for 1 s more for each 32 KiB sent meanwhile, up to 16 MiB: that
+ * much may stand in front of our pings. A transport that is held up (see
+ * arc_stream_held_up) is alive, and so is a peer whom our own reader keeps
+ * waiting. After shutdown it has 10 s, counted anew whenever bytes move. */
 struct arc_stream *arc_ws_new(struct arc_loop *loop,
                               struct arc_stream *transport,
                               enum arc_ws_role role, const void *early,
