@@ -223,6 +223,26 @@ describe("sshProxy", function()
     end)
   end
 
+  it_runs("refuses hostile relay information by name (#28)", function()
+    local path = dir .. "/hostile"
+    for member, value in pairs { namespaceName = "a.b@evil", namespaceNameSuffix = "x/..:1",
+      hybridConnectionName = "../a?b#\27[2J", accessKey = "a\r\nX: y",
+      serviceConfigurationToken = ("x"):rep(20000) } do
+      local changed = credentials "web-01"
+      changed.relay[member] = value
+      assert(core.sys.write_file(path, json.encode(changed)))
+      local ended = start { "-r", path }
+      assert.equal(255, ended.status)
+      assert.equal("", ended.out)
+      assert.is_true(#ended.err < 1000)
+      assert.matches(member, assert(json.decode(ended.err)).msg, 1, true)
+    end
+    assert(core.sys.write_file(path, ("x"):rep(1 << 20)))
+    local ended = start { "-r", path }
+    assert.equal(255, ended.status)
+    assert.matches("File too large", assert(json.decode(ended.err)).msg, 1, true)
+  end)
+
   it_runs("says in lines of JSON what else is wrong", function()
     for _, case in ipairs { { 2, "option '-p': a number from 1 to 65535", "-p", "0" },
         { 2, "option '-r' needs a value", "-r" }, { 2, "unknown argument 'x'", "x" },
