@@ -241,33 +241,58 @@ describe("relay handshake", function()
     end)
   end
 
-  it("#63 200 parallel clients: no cross-talk", function()
-    local wanted, tasks = {}, {}
-    for i = 1, 200 do
-      local bytes = core.crypto.random(20000 + i)
-      wanted[i] = core.crypto.sha256(bytes)
-      tasks[i] = core.spawn(function()
-        local mine, theirs = core.pair()
-        local client = core.relay.websocket(mine, "client")
-        local server = core.relay.websocket(theirs, "server")
-        local echo = core.spawn(function()
-          for chunk in function() return server:read() end do
-            assert(server:write(chunk))
-          end
-          server:shutdown()
-        end)
-        assert(client:write(bytes))
-        client:shutdown()
-        local got, err = harness.drain(client)
-        echo:await()
-        client:close()
-        server:close()
-        return err == nil and core.crypto.sha256(got)
+  it("#63 200 parallel clients over TLS: no cross-talk", function()
+    local N = 200
+    local made = core.crypto.make_ca { "ns.servicebus.localhost" }
+    local ca = os.tmpname()
+    assert(core.sys.write_file(ca, made.ca))
+    local server = assert(core.server.listen { cert = made.cert, key = made.key })
+    local there = assert(core.relayinfo(hostile.credentials {
+      namespaceNameSuffix = "servicebus.localhost:" .. server:port() }))
+
+    local function echo(conn)
+      assert(conn:request())
+      local ws = assert(conn:websocket())
+      for chunk in function() return ws:read() end do
+        assert(ws:write(chunk))
+      end
+      ws:close()
+      conn:close()
+    end
+
+    -- What comes back of n random bytes is the same.
+    local function client(n)
+      local bytes = core.crypto.random(n)
+      local stream = assert(core.relay.connect(there, { port = 22, ca = ca }))
+      local writer = core.spawn(function()
+        assert(stream:write(bytes))
+        stream:shutdown()
       end)
+      local got, err = harness.drain(stream)
+      writer:await()
+      stream:close()
+      return err == nil and core.crypto.sha256(got) == core.crypto.sha256(bytes)
     end
-    for i, task in ipairs(tasks) do
-      assert.equal(wanted[i], task:await())
+
+    local tasks = {}
+    for i = 1, N do
+      tasks[i] = core.spawn(client, 70000 + i * 101)
     end
+    local far = core.spawn(function()
+      local echoes = {}
+      for i = 1, N do
+        echoes[i] = core.spawn(echo, assert(server:accept()))
+      end
+      for i = 1, N do
+        echoes[i]:await()
+      end
+    end)
+    for i = 1, N do
+      assert.is_true(tasks[i]:await(), i)
+    end
+    far:await()
+    server:close()
+    os.remove(ca)
     assert.equal("", harness.leftovers())
   end)
 end)
