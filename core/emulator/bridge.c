@@ -12,7 +12,6 @@
 enum {
   READ_MAX = 64 * 1024,
   TURN_MAX = 256 * 1024, /* bytes, before others have theirs */
-  CONTROL_MAX = 125,
   LINGER_MS = 5000
 };
 
@@ -33,7 +32,8 @@ struct end {
   bool gone;       /* its connection has failed */
   bool deaf;       /* what it sends makes no sense any more */
   bool pong_due;
-  uint8_t control[CONTROL_MAX]; /* the last Ping's payload, then the Close's */
+  uint8_t control[ARC_WS_CONTROL_MAX]; /* the last Ping's payload, then the
+                                          Close's */
   size_t n_control;
 };
 
@@ -67,7 +67,7 @@ static void note(struct end *e, int code, const char *how) {
 }
 
 static void add_close(struct end *e, const void *payload, size_t n) {
-  struct arc_wshead head = {.fin = true, .opcode = ARC_WS_OP_CLOSE};
+  struct arc_wshead head = {.fin = true, .opcode = ARC_WSOP_CLOSE};
   if (e->sent_close || e->gone) {
     return;
   }
@@ -82,7 +82,7 @@ static void add_close(struct end *e, const void *payload, size_t n) {
 }
 
 static void add_code(struct end *e, int code, const char *reason) {
-  uint8_t payload[CONTROL_MAX];
+  uint8_t payload[ARC_WS_CONTROL_MAX];
   size_t n = strnlen(reason, sizeof payload - 2);
   payload[0] = (uint8_t)(code >> 8);
   payload[1] = (uint8_t)code;
@@ -227,16 +227,16 @@ static void take_close(struct end *e, const uint8_t *payload, size_t n) {
 
 /* False: it is not all there yet. */
 static bool take_control(struct end *e, size_t n_head) {
-  uint8_t payload[CONTROL_MAX];
+  uint8_t payload[ARC_WS_CONTROL_MAX];
   size_t n = (size_t)e->head.length;
   if (arc_buf_len(&e->raw) < n_head + n) {
     return false;
   }
   arc_ws_mask(payload, arc_buf_head(&e->raw) + n_head, n, e->head.mask, 0);
   arc_buf_consume(&e->raw, n_head + n);
-  if (e->head.opcode == ARC_WS_OP_CLOSE) {
+  if (e->head.opcode == ARC_WSOP_CLOSE) {
     take_close(e, payload, n);
-  } else if (e->head.opcode == ARC_WS_OP_PING) {
+  } else if (e->head.opcode == ARC_WSOP_PING) {
     e->pong_due = true; // only the newest is answered
     e->n_control = n;
     memcpy(e->control, payload, n);
@@ -249,7 +249,7 @@ static const char *misplaced(const struct end *e) {
   if (!e->head.masked) {
     return "a frame is not masked";
   }
-  if (control || (e->head.opcode == ARC_WS_OP_MORE) == e->in_message) {
+  if (control || (e->head.opcode == ARC_WSOP_CONTINUATION) == e->in_message) {
     return NULL;
   }
   return e->in_message ? "a message inside a message"
@@ -292,7 +292,8 @@ static bool take_payload(struct end *e) {
   struct end *to = other(e);
   bool last = n == e->left;
   struct arc_wshead head = {.fin = last && e->head.fin,
-                            .opcode = e->done ? ARC_WS_OP_MORE : e->head.opcode,
+                            .opcode = e->done ? ARC_WSOP_CONTINUATION
+                                              : e->head.opcode,
                             .length = n};
   if (!to->gone && !to->sent_close) {
     uint8_t *room = arc_frameq_add(&to->out, &head);
@@ -385,7 +386,7 @@ static void flush(struct end *e) {
   }
   if (e->pong_due && !e->out.control && !e->sent_close) {
     e->pong_due = false;
-    arc_frameq_soon(&e->out, ARC_WS_OP_PONG, e->control, e->n_control);
+    arc_frameq_soon(&e->out, ARC_WSOP_PONG, e->control, e->n_control);
   }
   size_t before = e->out.bytes;
   ssize_t rc = arc_frameq_flush(&e->out, e->stream);

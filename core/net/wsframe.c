@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/wshead.h"
 #include "util/utf8.h"
 
 enum {
@@ -40,26 +41,6 @@ struct arc_wsframes *arc_wsframes_new(enum arc_ws_role role) {
 }
 
 void arc_wsframes_free(struct arc_wsframes *frames) { free(frames); }
-
-/* Copies n bytes under the mask, whose first byte to use is mask[turn % 4]. */
-static void copy_masked(uint8_t *to, const uint8_t *from, size_t n,
-                        const uint8_t *mask, size_t turn) {
-  uint8_t key[8];
-  uint64_t wide, word;
-  for (size_t i = 0; i < sizeof key; i++) {
-    key[i] = mask[(turn + i) % MASK_SIZE];
-  }
-  memcpy(&wide, key, sizeof wide);
-  size_t i = 0;
-  for (; n - i >= sizeof word; i += sizeof word) {
-    memcpy(&word, from + i, sizeof word);
-    word ^= wide;
-    memcpy(to + i, &word, sizeof word);
-  }
-  for (; i < n; i++) {
-    to[i] = from[i] ^ key[i % sizeof key];
-  }
-}
 
 /* ---- decoding --------------------------------------------------------------
  */
@@ -162,12 +143,6 @@ static bool take_header(struct arc_wsframes *frames, struct arc_buf *raw,
   return true;
 }
 
-/* RFC 6455 §7.4: the codes that may be on the wire. */
-static bool may_be_sent(int code) {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
-         (code >= 3000 && code <= 4999);
-}
-
 static enum arc_wsevent read_close(struct arc_wsframes *frames,
                                    struct arc_wsnews *news) {
   struct arc_cursor cur = {.at = news->control, .left = news->n_control};
@@ -175,7 +150,7 @@ static enum arc_wsevent read_close(struct arc_wsframes *frames,
   if (news->n_control) {
     news->code = arc_cursor_u8(&cur) << 8;
     news->code |= arc_cursor_u8(&cur);
-    if (cur.failed || !may_be_sent(news->code)) {
+    if (cur.failed || !arc_ws_code_valid(news->code)) {
       return bad(frames, news, 1002, "an impossible close code");
     }
     if (!arc_utf8_valid((const char *)cur.at, cur.left)) {
@@ -237,7 +212,7 @@ static bool move(struct arc_wsframes *frames, struct arc_buf *raw,
     arc_buf_commit(data, n);
   }
   if (frames->role == ARC_WS_SERVER) {
-    copy_masked(to, arc_buf_head(raw), n, frames->mask, frames->turn);
+    arc_ws_mask(to, arc_buf_head(raw), n, frames->mask, frames->turn);
     frames->turn += n;
   } else {
     memcpy(to, arc_buf_head(raw), n);
@@ -333,7 +308,7 @@ bool arc_wsframes_encode(struct arc_wsframes *frames, struct arc_buf *out,
   }
   size_t header = write_header(to, (uint8_t)opcode, n, mask);
   if (mask) {
-    copy_masked(to + header, payload, n, mask, 0);
+    arc_ws_mask(to + header, payload, n, mask, 0);
   } else if (n) {
     memcpy(to + header, payload, n);
   }

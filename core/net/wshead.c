@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { CONTROL_MAX = 125, TWO_BYTES = 126, EIGHT_BYTES = 127 };
+enum { TWO_BYTES = 126, EIGHT_BYTES = 127 };
 
 static uint64_t number(const uint8_t *at, size_t n) {
   uint64_t value = 0;
@@ -68,9 +68,9 @@ int arc_wshead_read(const uint8_t *at, size_t n, struct arc_wshead *head,
 
 size_t arc_wshead_write(uint8_t to[ARC_WSHEAD_MAX],
                         const struct arc_wshead *head) {
-  size_t n_length = head->length <= CONTROL_MAX  ? 0
-                    : head->length <= UINT16_MAX ? 2
-                                                 : 8;
+  size_t n_length = head->length <= ARC_WS_CONTROL_MAX ? 0
+                    : head->length <= UINT16_MAX       ? 2
+                                                       : 8;
   to[0] = (uint8_t)((head->fin ? 0x80 : 0) | head->opcode);
   to[1] = n_length == 0   ? (uint8_t)head->length
           : n_length == 2 ? TWO_BYTES

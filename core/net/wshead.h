@@ -6,22 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/wsframe.h"
+
 /* The head of one WebSocket frame (RFC 6455 §5.2) and its mask, no more: for
  * who passes frames on instead of reading messages. */
 enum { ARC_WSHEAD_MAX = 14 };
 
-enum arc_ws_opcode {
-  ARC_WS_OP_MORE = 0, /* a continuation */
-  ARC_WS_OP_TEXT = 1,
-  ARC_WS_OP_BINARY = 2,
-  ARC_WS_OP_CLOSE = 8,
-  ARC_WS_OP_PING = 9,
-  ARC_WS_OP_PONG = 10
-};
-
 struct arc_wshead {
   uint64_t length; /* of the payload */
-  uint8_t opcode;
+  uint8_t opcode;  /* enum arc_wsopcode */
   bool fin, masked;
   uint8_t mask[4];
 };
