@@ -92,7 +92,7 @@ describe("emulator: profiles", function()
       sent = sent + #chunk
     end
     local mib = sent / (1 << 20)
-    assert.is_true(mib >= 12 and mib <= 24, mib) -- both ends' sockets hold some, too
+    assert.is_true(mib >= 11 and mib <= 18, mib) -- how much the sockets hold varies
     stream:abort()
   end)
 

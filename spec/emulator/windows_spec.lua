@@ -118,6 +118,12 @@ describe("emulator: a Windows-like machine", function()
     end
   end)
 
+  with("has a terminal's ends of lines on a terminal", { machines = MACHINES }, function(e)
+    local session <close> = assert(emulated.session(e, "w"))
+    local result = assert(session:exec("hostname & timeout /t 0 & cd nope", { pty = true }))
+    assert.equal("W\r\nThe system cannot find the path specified.\r\n", result.stdout)
+  end)
+
   with("lets no signal end a command, and says so", { machines = MACHINES }, function(e)
     local session <close> = assert(emulated.session(e, "w"))
     local result = assert(session:exec("ping -n 20 localhost", { timeout = 0.5 }))

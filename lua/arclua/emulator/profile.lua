@@ -12,6 +12,7 @@ local core = require "arclua.core"
 local profile = {}
 
 local MIB = 1024 * 1024
+local ELSEWHERE = 3 * MIB -- of what is absorbed: in the connection's line and the sockets
 local NAME, AUTHORIZATION, MATCH = 0.040, 0.010, 0.050
 local SPIKE_LEAST, SPIKE_MOST = 3, 7 -- seconds of a slow rendezvous
 
@@ -73,7 +74,8 @@ function profile.line(m, stream)
   if not p then
     return stream
   end
-  return core.server.shape(stream, { latency = p.way, rate = p.rate, absorbs = p.absorbs })
+  return core.server.shape(stream, { latency = p.way, rate = p.rate,
+    absorbs = p.absorbs - ELSEWHERE })
 end
 
 return profile

@@ -9,15 +9,19 @@ local NO_FILE = "The system cannot find the file specified."
 
 --- The state of one login: environment (names in capitals), directory below the home.
 function commands.new()
-  local name = os.getenv "ARC_MACHINE" or "windows"
+  local name, terminal = os.getenv "ARC_MACHINE" or "windows", os.getenv "SSH_TTY"
+  -- The terminal's driver adds the CR by itself.
+  local function writer(file)
+    return function(text) file:write(terminal and (text:gsub("\r\n", "\n")) or text) end
+  end
   return {
+    console = terminal ~= nil,
     home = os.getenv "HOME" or "/", dir = "", status = 0,
     env = { COMPUTERNAME = name:upper(), USERNAME = "arc", OS = "Windows_NT",
       USERPROFILE = HOME, HOMEDRIVE = "C:", SYSTEMROOT = "C:\\Windows", ARC_MACHINE = name,
       COMSPEC = "C:\\Windows\\system32\\cmd.exe", TEMP = HOME .. "\\AppData\\Local\\Temp",
       PATH = "C:\\Windows\\system32;C:\\Windows" },
-    out = function(text) io.stdout:write(text) end,
-    err = function(text) io.stderr:write(text) end,
+    out = writer(io.stdout), err = writer(io.stderr),
   }
 end
 
