@@ -293,6 +293,17 @@ describe("emulator: rendezvous", function()
     assert.truthy(alone:head():find("404 None of the connected", 1, true))
   end)
 
+  with("#75 a listener that does not read is given up", options { rendezvous = 0.3 }, function(e)
+    local control <close> = outside.listen(e, "web-01")
+    e.listeners[e:machine "web-01".relay][1].queued = 1 << 20 -- as if it had left that unread
+    local sender <close> = outside.sender(e, "web-01")
+    assert.truthy(sender:head():find("404 None of the connected", 1, true))
+    assert.equal(1, e.log:count { event = "ListenerUnresponsive" })
+    assert.equal(1, e.log:count { event = "ListenerUnregistered" })
+    assert.equal(0, e.log:count { event = "error" })
+    assert.is_nil(control:next())
+  end)
+
   with("#76 a sender that leaves is forgotten", ONE, function(e)
     local control <close> = outside.listen(e, "web-01")
     local sender = outside.sender(e, "web-01")

@@ -250,7 +250,8 @@ end
 --- Closes a listener that does not read what it is sent.
 function Listener:give_up(emulator)
   emulator.log:add("ListenerUnresponsive", { machine = self.machine.name, id = self.id })
-  self.alive, self.last = false, TOO_FAR
+  self.alive, self.last, self.heard_close = false, TOO_FAR, true
+  self.writer:cancel()
   self.stream:abort()
 end
 

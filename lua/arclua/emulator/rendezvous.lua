@@ -69,14 +69,17 @@ end
 
 --- A control channel has ended: whoever waits for that listener is offered to another, once.
 function rendezvous.orphaned(emulator, listener)
+  local waiting = {}
   for _, pending in pairs(emulator.pendings) do
     if pending.listener == listener and not pending.again then
-      pending.again = true
-      local another = listeners.choose(emulator, listener.path, listener)
-      if another then
-        offer(emulator, pending, another)
-      end
-      return rendezvous.orphaned(emulator, listener) -- the table has changed
+      waiting[#waiting + 1] = pending
+    end
+  end
+  for _, pending in ipairs(waiting) do
+    pending.again = true
+    local another = listeners.choose(emulator, listener.path, listener)
+    if another then
+      offer(emulator, pending, another)
     end
   end
 end
