@@ -118,7 +118,7 @@ end
 
 -- Whether the lines after a Host line count.
 local function is_host(look, line)
-  local pattern = words.match_host(look.host, line.words)
+  local pattern = words.match_any(look.host, line.patterns)
   if not pattern or not look.own then
     return pattern ~= nil
   end

@@ -93,7 +93,9 @@ local function add(state, list, text, where, depth)
   end
   local line = { keyword = keyword, words = found, where = where }
   list[#list + 1] = line
-  if keyword == "include" then
+  if keyword == "host" then
+    line.patterns = words.compile(found)
+  elseif keyword == "include" then
     return include(state, line, depth)
   end
   return true

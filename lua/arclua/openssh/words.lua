@@ -61,14 +61,21 @@ function words.keyword(line)
   return keyword and keyword:lower(), rest
 end
 
---- Whether text matches a pattern of * and ?, in time len(text) * len(pattern) at most.
----@return boolean
-function words.match(text, pattern)
-  -- Nearly all patterns differ from nearly all names before their first wildcard.
-  local wild = pattern:find "[*?]"
+-- A pattern taken apart: nearly all of them differ from nearly all names before their first
+-- wildcard.
+local function compile(text)
+  local negated = text:byte() == NOT
+  local body = negated and text:sub(2) or text
+  local wild = body:find "[*?]"
+  return { body = body, negated = negated, wild = wild, prefix = wild and body:sub(1, wild - 1) }
+end
+
+-- In time len(text) * len(pattern) at most.
+local function matches(text, compiled)
+  local pattern, wild = compiled.body, compiled.wild
   if not wild then
     return text == pattern
-  elseif wild > 1 and text:sub(1, wild - 1) ~= pattern:sub(1, wild - 1) then
+  elseif wild > 1 and text:sub(1, wild - 1) ~= compiled.prefix then
     return false
   end
   local t, p, star, mark = wild, wild, nil, nil
@@ -88,27 +95,36 @@ function words.match(text, pattern)
   return pattern:find("^%**$", p) ~= nil
 end
 
--- One list of patterns: the pattern that matched, false when a negated one did, nil for neither.
-local function first_match(text, patterns)
+--- Whether text matches a pattern of * and ?.
+---@return boolean
+function words.match(text, pattern)
+  return matches(text, { body = pattern, wild = pattern:find "[*?]",
+    prefix = pattern:match "^[^*?]*" })
+end
+
+--- Patterns for match_any.
+---@param list string[]
+function words.compile(list)
+  local patterns = {}
+  for i, text in ipairs(list) do
+    patterns[i] = compile(text)
+  end
+  return patterns
+end
+
+--- The first of compiled patterns that matches, nil when none does, or a negated one.
+---@return string?
+function words.match_any(text, patterns)
   local found
   for _, pattern in ipairs(patterns) do
-    local negated = pattern:byte() == NOT
-    local body = negated and pattern:sub(2) or pattern
-    if words.match(text, body) then
-      if negated then
-        return false
+    if matches(text, pattern) then
+      if pattern.negated then
+        return nil
       end
-      found = found or body
+      found = found or pattern.body
     end
   end
   return found
-end
-
---- Host's way: a negated pattern that matches wins. The pattern that matched, else nil.
----@param patterns string[]
----@return string?
-function words.match_host(text, patterns)
-  return first_match(text, patterns) or nil
 end
 
 --- Match's way: patterns with commas between.
@@ -116,9 +132,9 @@ end
 function words.match_list(text, list)
   local patterns = {}
   for pattern in list:gmatch "[^,]+" do
-    patterns[#patterns + 1] = pattern
+    patterns[#patterns + 1] = compile(pattern)
   end
-  return first_match(text, patterns) ~= nil and first_match(text, patterns) ~= false
+  return words.match_any(text, patterns) ~= nil
 end
 
 return words
