@@ -10,7 +10,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/fdstream.h"
+#include "ssh/agent_peer.h"
 #include "util/err.h"
+
+enum { PICKS_MAX = 64 };
+
+/* What libssh offers, and the agent's key that signs for it. */
+struct pick {
+  uint8_t *offer, *signer;
+  size_t offer_len, signer_len;
+};
 
 struct arc_agent_job {
   uv_async_t async; /* first: freed by its close callback */
@@ -20,7 +30,14 @@ struct arc_agent_job {
   void (*done)(void *arg);
   void *arg;
   ssh_session ssh;
-  int fd; /* the agent's connection; libssh closes it with the session */
+  struct arc_agent_peer agent, lib; /* the real one; libssh */
+  char *path;
+  bool listing;
+  struct arc_err *err;
+  struct arc_pubkey **keys;
+  size_t n_keys;
+  struct pick picks[PICKS_MAX];
+  int n_picks, last;
   int result;
   bool away;
   bool hurried; /* its login was given up: it lingers */
@@ -123,6 +140,150 @@ static int dial(const char *path) {
   return fd;
 }
 
+/* ---- the agent ------------------------------------------------------------
+ */
+
+static void fail(struct arc_agent_job *job, const char *why) {
+  if (!job->err) {
+    job->err =
+        arc_err_reason("ssh.agent-failed", "the agent %s %s", job->path, why);
+  }
+}
+
+/* The keys in the answer; those that libssh does not know are left out. */
+static bool read_keys(struct arc_agent_job *job, struct arc_cursor cur) {
+  uint8_t type = arc_cursor_u8(&cur);
+  uint32_t n = arc_cursor_u32(&cur);
+  if (type != ARC_AGENT_KEYS || cur.failed || n > cur.left / 8) {
+    return false;
+  }
+  job->keys = calloc(n ? n : 1, sizeof *job->keys);
+  while (job->keys && n--) {
+    uint32_t len;
+    uint32_t comment;
+    const uint8_t *blob = arc_agent_string(&cur, &len);
+    if (!blob || !arc_agent_string(&cur, &comment)) {
+      return false;
+    }
+    struct arc_pubkey *key = arc_pubkey_new(blob, len);
+    if (key) {
+      job->keys[job->n_keys++] = key;
+    }
+  }
+  return job->keys;
+}
+
+static void hear_agent(struct arc_agent_job *job, struct arc_cursor message) {
+  static const uint8_t failure[] = {ARC_AGENT_FAILURE};
+  if (job->listing) {
+    job->listing = false;
+    if (!read_keys(job, message)) {
+      fail(job, "did not tell its keys");
+    }
+    arc_ready_post(job->worker->loop, &job->ready);
+  } else if (message.left && *message.at == ARC_AGENT_SIGNED) {
+    arc_agent_peer_send(&job->lib, message.at, message.left);
+  } else {
+    fail(job, "refused to sign");
+    arc_agent_peer_send(&job->lib, failure, sizeof failure);
+  }
+}
+
+/* The agent has gone: so has who waits for it. */
+static void lose_agent(struct arc_agent_job *job) {
+  static const uint8_t failure[] = {ARC_AGENT_FAILURE};
+  if (job->agent.stream) {
+    fail(job, "closed the connection");
+    arc_agent_peer_close(&job->agent);
+  }
+  if (job->listing) {
+    job->listing = false;
+    arc_ready_post(job->worker->loop, &job->ready);
+  } else if (job->last >= 0) {
+    arc_agent_peer_send(&job->lib, failure, sizeof failure);
+  }
+}
+
+/* ---- libssh ---------------------------------------------------------------
+ */
+
+static bool tell_picks(struct arc_agent_job *job) {
+  static const uint8_t type = ARC_AGENT_KEYS;
+  struct arc_buf buf = {0};
+  bool fine = arc_buf_append(&buf, &type, 1) &&
+              arc_agent_number(&buf, (uint32_t)job->n_picks);
+  for (int i = 0; fine && i < job->n_picks; i++) {
+    fine =
+        arc_agent_append(&buf, job->picks[i].offer, job->picks[i].offer_len) &&
+        arc_agent_append(&buf, "", 0);
+  }
+  fine = fine &&
+         arc_agent_peer_send(&job->lib, arc_buf_head(&buf), arc_buf_len(&buf));
+  arc_buf_free(&buf);
+  return fine;
+}
+
+/* libssh asks for a signature by what was offered: the agent knows the key by
+ * its own name. */
+static bool pass_request(struct arc_agent_job *job, struct arc_cursor cur) {
+  static const uint8_t type = ARC_AGENT_SIGN;
+  uint32_t n;
+  const uint8_t *blob = arc_agent_string(&cur, &n);
+  struct arc_buf buf = {0};
+  int i = 0;
+  while (
+      blob && i < job->n_picks &&
+      (job->picks[i].offer_len != n || memcmp(job->picks[i].offer, blob, n))) {
+    i++;
+  }
+  bool fine =
+      blob && i < job->n_picks && arc_buf_append(&buf, &type, 1) &&
+      arc_agent_append(&buf, job->picks[i].signer, job->picks[i].signer_len) &&
+      arc_buf_append(&buf, cur.at, cur.left) && job->agent.stream &&
+      arc_agent_peer_send(&job->agent, arc_buf_head(&buf), arc_buf_len(&buf));
+  job->last = i;
+  arc_buf_free(&buf);
+  return fine;
+}
+
+static void hear_lib(struct arc_agent_job *job, struct arc_cursor message) {
+  static const uint8_t failure[] = {ARC_AGENT_FAILURE};
+  uint8_t type = arc_cursor_u8(&message);
+  bool fine = type == ARC_AGENT_LIST   ? tell_picks(job)
+              : type == ARC_AGENT_SIGN ? pass_request(job, message)
+                                       : false;
+  if (!fine) {
+    arc_agent_peer_send(&job->lib, failure, sizeof failure);
+  }
+}
+
+/* ---- both -----------------------------------------------------------------
+ */
+
+static bool serve(struct arc_agent_job *job, struct arc_agent_peer *peer,
+                  void (*hear)(struct arc_agent_job *, struct arc_cursor)) {
+  struct arc_cursor message;
+  if (!peer->stream || !arc_agent_peer_next(peer, &message)) {
+    return false;
+  }
+  hear(job, message);
+  arc_agent_peer_take(peer);
+  return true;
+}
+
+static void talk(void *arg) {
+  struct arc_agent_job *job = arg;
+  do {
+    if (job->agent.stream && !arc_agent_peer_run(&job->agent, talk, job)) {
+      lose_agent(job);
+    }
+    if (job->lib.stream && !arc_agent_peer_run(&job->lib, talk, job)) {
+      arc_agent_peer_close(&job->lib); // libssh has ended
+    }
+  } while (serve(job, &job->agent, hear_agent) ||
+           serve(job, &job->lib, hear_lib));
+}
+
 static void answered(uv_async_t *async) {
   struct arc_agent_job *job = (struct arc_agent_job *)async;
   if (job->away) {
@@ -139,9 +300,13 @@ static void back(void *arg) {
 
 static void job_closed(uv_handle_t *handle) { free(handle); }
 
-struct arc_agent_job *arc_agent_open(struct arc_loop *loop, ssh_session ssh,
-                                     const char *path, void (*done)(void *),
-                                     void *arg, struct arc_err **err) {
+/* ---- for the login --------------------------------------------------------
+ */
+
+struct arc_agent_job *arc_agent_open(struct arc_loop *loop, const char *path,
+                                     void (*done)(void *), void *arg,
+                                     struct arc_err **err) {
+  static const uint8_t list = ARC_AGENT_LIST;
   struct worker *w = worker_of(loop);
   int fd = dial(path);
   if (fd < 0) {
@@ -149,27 +314,94 @@ struct arc_agent_job *arc_agent_open(struct arc_loop *loop, ssh_session ssh,
                           path, strerror(-fd));
     return NULL;
   }
+  struct arc_stream *stream = arc_fdstream_new(loop, fd, -1, "agent");
   struct arc_agent_job *job = calloc(1, sizeof *job);
-  if (!w || !start_worker(w) || !job ||
+  if (!w || !stream || !job || !(job->path = strdup(path)) ||
       uv_async_init(arc_loop_uv(loop), &job->async, answered)) {
-    close(fd);
+    arc_stream_close(stream);
+    free(job ? job->path : NULL);
     free(job);
-    *err = arc_err_new(ARC_E_NOMEM, "no memory or thread for the SSH agent");
+    *err = arc_err_new(ARC_E_NOMEM, "no memory for the SSH agent");
     return NULL;
   }
   uv_unref((uv_handle_t *)&job->async);
   job->worker = w;
-  job->ssh = ssh;
-  job->fd = fd;
+  job->agent.stream = stream;
   job->done = done;
   job->arg = arg;
+  job->last = -1;
+  job->listing = true;
   arc_ready_init(&job->ready, back, job);
-  ssh_set_agent_socket(ssh, fd);
+  arc_agent_peer_send(&job->agent, &list, sizeof list);
+  talk(job);
   return job;
 }
 
-void arc_agent_call(struct arc_agent_job *job) {
+bool arc_agent_listing(const struct arc_agent_job *job) { return job->listing; }
+
+struct arc_err *arc_agent_err(const struct arc_agent_job *job) {
+  return job->err;
+}
+
+struct arc_pubkey *const *arc_agent_keys(const struct arc_agent_job *job,
+                                         size_t *n) {
+  *n = job->n_keys;
+  return job->keys;
+}
+
+bool arc_agent_pick(struct arc_agent_job *job, const struct arc_pubkey *offer,
+                    const char *signer) {
+  if (job->n_picks == PICKS_MAX) {
+    return true; // no server hears that many
+  }
+  struct pick *pick = &job->picks[job->n_picks];
+  pick->offer = arc_pubkey_bytes(offer->base64, &pick->offer_len);
+  pick->signer = arc_pubkey_bytes(signer, &pick->signer_len);
+  if (!pick->offer || !pick->signer) {
+    free(pick->offer);
+    free(pick->signer);
+    return false;
+  }
+  job->n_picks++;
+  return true;
+}
+
+void arc_agent_reset(struct arc_agent_job *job) {
+  while (job->n_picks) {
+    struct pick *pick = &job->picks[--job->n_picks];
+    free(pick->offer);
+    free(pick->signer);
+  }
+  job->last = -1;
+  arc_err_unref(job->err);
+  job->err = NULL;
+}
+
+/* libssh closes its end with the session. */
+static bool join(struct arc_agent_job *job, ssh_session ssh) {
+  int pair[2];
+  if (job->ssh) {
+    return true;
+  }
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+    return false;
+  }
+  job->lib.stream = arc_fdstream_new(job->worker->loop, pair[0], -1, "agent");
+  if (!job->lib.stream) {
+    close(pair[1]);
+    return false;
+  }
+  job->ssh = ssh;
+  ssh_set_agent_socket(ssh, pair[1]);
+  return true;
+}
+
+bool arc_agent_call(struct arc_agent_job *job, ssh_session ssh) {
   struct worker *w = job->worker;
+  if (!start_worker(w) || !join(job, ssh)) {
+    return false;
+  }
+  talk(job);
   job->away = true;
   uv_ref((uv_handle_t *)&job->async);
   pthread_mutex_lock(&w->lock);
@@ -178,18 +410,24 @@ void arc_agent_call(struct arc_agent_job *job) {
   w->last = &job->next;
   pthread_cond_signal(&w->more);
   pthread_mutex_unlock(&w->lock);
+  return true;
 }
 
 bool arc_agent_away(const struct arc_agent_job *job) { return job->away; }
 
 int arc_agent_result(const struct arc_agent_job *job) { return job->result; }
 
+int arc_agent_signed(const struct arc_agent_job *job) { return job->last; }
+
 void arc_agent_hurry(struct arc_agent_job *job) {
   if (!job->hurried) {
     job->hurried = true;
     arc_loop_count(job->worker->loop, ARC_N_LINGERS, 1);
   }
-  shutdown(job->fd, SHUT_RDWR);
+  if (job->lib.stream) {
+    arc_stream_abort(job->lib.stream, NULL);
+    job->lib.stream = NULL;
+  }
 }
 
 void arc_agent_free(struct arc_agent_job *job) {
@@ -197,5 +435,13 @@ void arc_agent_free(struct arc_agent_job *job) {
   if (job->hurried) {
     arc_loop_count(job->worker->loop, ARC_N_LINGERS, -1);
   }
+  arc_agent_peer_close(&job->agent);
+  arc_agent_peer_close(&job->lib);
+  arc_agent_reset(job);
+  for (size_t i = 0; i < job->n_keys; i++) {
+    arc_pubkey_unref(job->keys[i]);
+  }
+  free(job->keys);
+  free(job->path);
   uv_close((uv_handle_t *)&job->async, job_closed);
 }

@@ -5,31 +5,98 @@
 #include <string.h>
 
 #include "ssh/agent.h"
-#include "ssh/keys.h"
-#include "ssh/room.h"
+#include "ssh/auth_room.h"
 #include "util/buf.h"
 #include "util/err.h"
 
-void arc_auth_free(struct arc_auth *auth) {
-  for (char **path = auth->identities; path && *path; path++) {
-    free(*path);
+/* Beyond the methods: "none", which makes the server say what it accepts. */
+enum { METHOD_NONE = 8, NOTICE_MAX = 200 };
+
+/* ---- options --------------------------------------------------------------
+ */
+
+static void free_list(char **list) {
+  for (char **text = list; text && *text; text++) {
+    free(*text);
   }
-  free(auth->identities);
-  auth->identities = NULL;
+  free(list);
+}
+
+static char **copy_list(const char *const *list) {
+  size_t n = 0;
+  while (list && list[n]) {
+    n++;
+  }
+  char **copy = calloc(n + 1, sizeof *copy);
+  for (size_t i = 0; copy && i < n; i++) {
+    copy[i] = strdup(list[i]);
+    if (!copy[i]) {
+      free_list(copy);
+      return NULL;
+    }
+  }
+  return copy;
+}
+
+static bool has_method(const struct arc_auth *auth, int method) {
+  for (int i = 0; i < ARC_AUTH_METHODS; i++) {
+    if ((int)auth->methods[i] == method) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool arc_auth_init(struct arc_auth *auth,
+                   const struct arc_session_options *opts) {
+  const char *path = opts->agent ? opts->agent : getenv("SSH_AUTH_SOCK");
+  auth->identities = copy_list(opts->identities);
+  auth->certificates = copy_list(opts->certificates);
+  auth->identities_only = opts->identities_only;
+  auth->agent = opts->use_agent && path && *path ? strdup(path) : NULL;
+  auth->use_agent = auth->agent;
+  auth->passphrase = opts->passphrase ? arc_secret_ref(opts->passphrase) : NULL;
+  auth->password = opts->password ? arc_secret_ref(opts->password) : NULL;
+  auth->can_ask = opts->can_ask;
+  memcpy(auth->methods, opts->methods, sizeof auth->methods);
+  auth->prompts = -1;
+  return auth->identities && auth->certificates;
+}
+
+bool arc_auth_empty(const struct arc_auth *auth) {
+  bool keys = has_method(auth, ARC_AUTH_PUBLICKEY) &&
+              (*auth->identities || auth->use_agent);
+  return !keys && !arc_authword_ready(auth, 0);
+}
+
+void arc_auth_free(struct arc_auth *auth) {
+  arc_authkey_free(auth);
+  arc_authword_free(auth);
+  free_list(auth->identities);
+  free_list(auth->certificates);
+  auth->identities = auth->certificates = NULL;
   free(auth->agent);
   auth->agent = NULL;
   arc_secret_unref(auth->passphrase);
-  auth->passphrase = NULL;
+  arc_secret_unref(auth->password);
+  auth->passphrase = auth->password = NULL;
   arc_err_unref(auth->skip);
   auth->skip = NULL;
-  if (auth->job) {
-    arc_agent_free(auth->job);
-    auth->job = NULL;
+}
+
+/* ---- errors ---------------------------------------------------------------
+ */
+
+void arc_auth_skip(struct arc_auth *auth, struct arc_err *err) {
+  if (auth->skip) {
+    arc_err_unref(err);
+  } else {
+    auth->skip = err;
   }
 }
 
-/* What the server would take instead, for the message. */
-static const char *accepted(struct arc_session *s, struct arc_buf *list) {
+/* What the server would take, for the message. */
+static void say_accepted(struct arc_session *s, struct arc_buf *text) {
   const struct {
     int bit;
     const char *name;
@@ -39,30 +106,58 @@ static const char *accepted(struct arc_session *s, struct arc_buf *list) {
                  {SSH_AUTH_METHOD_HOSTBASED, "hostbased"},
                  {SSH_AUTH_METHOD_GSSAPI_MIC, "gssapi-with-mic"}};
   int bits = ssh_userauth_list(s->ssh, NULL);
+  const char *sep = "";
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
     if (bits & methods[i].bit) {
-      arc_buf_format(list, "%s%s", arc_buf_len(list) ? ", " : "",
-                     methods[i].name);
+      arc_buf_format(text, "%s%s", sep, methods[i].name);
+      sep = ", ";
     }
   }
-  return arc_buf_append(list, "", 1) ? (const char *)arc_buf_head(list) : "";
+  arc_buf_text(text, *sep ? "" : "nothing that we speak");
+}
+
+static void say_tried(const struct arc_auth *auth, struct arc_buf *text) {
+  if (auth->tried) {
+    arc_buf_format(text, "%d %s", auth->tried,
+                   auth->tried == 1 ? "key" : "keys");
+  }
+  if (auth->refused) {
+    arc_buf_format(text, "%s%s", auth->tried ? " and " : "", "the password");
+  }
+  if (!auth->tried && !auth->refused) {
+    arc_buf_text(text, "nothing");
+  }
 }
 
 static struct arc_err *refused(struct arc_session *s) {
-  struct arc_buf list = {0};
-  struct arc_err *err =
-      arc_session_error(s, "ssh.auth-refused",
-                        "every key was refused for user %s (sshd accepts: "
-                        "%s)",
-                        s->user, accepted(s, &list));
-  if (s->auth.skip && !err->cause) {
-    err->cause = arc_err_ref(s->auth.skip);
+  struct arc_auth *auth = &s->auth;
+  struct arc_buf text = {0};
+  arc_buf_format(&text,
+                 auth->partial ? "user %s was accepted in part, but sshd wants "
+                                 "more: "
+                               : "user %s was refused; sshd accepts: ",
+                 s->user);
+  say_accepted(s, &text);
+  arc_buf_text(&text, "; tried: ");
+  say_tried(auth, &text);
+  if (auth->unasked) {
+    arc_buf_format(&text, "; nobody answered \"%s\"", auth->unasked);
   }
-  arc_buf_free(&list);
+  const char *issue = arc_session_hear_issue(s);
+  if (issue && strlen(issue) <= NOTICE_MAX) {
+    arc_buf_format(&text, "; the server says: %s", issue);
+  }
+  struct arc_err *err =
+      arc_session_error(s, "ssh.auth-refused", "%.*s", (int)arc_buf_len(&text),
+                        (const char *)arc_buf_head(&text));
+  if (auth->skip && !err->cause) {
+    err->cause = arc_err_ref(auth->skip);
+  }
+  arc_buf_free(&text);
   return err;
 }
 
-/* No key is left. */
+/* Nothing is left to try. */
 static int give_up(struct arc_session *s, struct arc_err **err) {
   struct arc_auth *auth = &s->auth;
   if (ssh_userauth_list(s->ssh, NULL)) {
@@ -72,18 +167,26 @@ static int give_up(struct arc_session *s, struct arc_err **err) {
   } else {
     *err = arc_err_reason("ssh.no-identity",
                           "no key to log in as %s with: the agent holds "
-                          "none",
-                          s->user);
+                          "none%s",
+                          s->user, auth->identities_only ? " of these" : "");
   }
   return ARC_AUTH_FAILED;
 }
 
 /* The server ended the login: too many keys tried, or the network. */
 static int broken(struct arc_session *s, struct arc_err **err) {
+  struct arc_auth *auth = &s->auth;
   const char *text = arc_session_text(s);
   if (strstr(text, "Too many authentication failures")) {
-    *err = arc_err_reason("ssh.auth-refused",
-                          "user %s was refused: too many keys tried", s->user);
+    size_t held = 0;
+    if (auth->job) {
+      arc_agent_keys(auth->job, &held);
+    }
+    *err = arc_err_reason("ssh.too-many-keys",
+                          "user %s was refused: sshd hears no more after its "
+                          "MaxAuthTries (tried: %d of files; the agent holds "
+                          "%zu)",
+                          s->user, auth->tried, held);
   } else {
     *err = arc_session_error(s, "ssh.closed",
                              "the connection ended during login (%s)", text);
@@ -91,142 +194,115 @@ static int broken(struct arc_session *s, struct arc_err **err) {
   return ARC_AUTH_FAILED;
 }
 
-static void skip(struct arc_auth *auth, struct arc_err *err) {
-  if (auth->skip) {
-    arc_err_unref(err);
-  } else {
-    auth->skip = err;
+/* ---- methods --------------------------------------------------------------
+ */
+
+int arc_auth_listed(struct arc_session *s) {
+  static const int pairs[][2] = {
+      {SSH_AUTH_METHOD_PUBLICKEY, ARC_AUTH_PUBLICKEY},
+      {SSH_AUTH_METHOD_INTERACTIVE, ARC_AUTH_KBDINT},
+      {SSH_AUTH_METHOD_PASSWORD, ARC_AUTH_PASSWORD}};
+  int bits = ssh_userauth_list(s->ssh, NULL);
+  int listed = bits ? METHOD_NONE : 0;
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    listed |= bits & pairs[i][0] ? pairs[i][1] : 0;
   }
+  return listed;
 }
 
-/* The key of the identity in turn, with its certificate first. NULL: it cannot
- * be used. */
-static ssh_key key_in_turn(struct arc_session *s, bool *certified) {
-  struct arc_auth *auth = &s->auth;
-  struct arc_err *err = NULL;
-  bool locked = false;
-  const struct arc_key *key = arc_keys_load(
-      s->loop, auth->identities[auth->next], auth->passphrase, &locked, &err);
-  if (!key) {
-    skip(auth, err);
-    return NULL;
+bool arc_auth_judged(struct arc_session *s, int method) {
+  int listed = arc_auth_listed(s);
+  return !listed || (listed & method);
+}
+
+/* Is this method worth a request? As long as the server has not said what it
+ * takes, a password goes by the method that every server knows. */
+static bool worth(const struct arc_auth *auth, int method) {
+  if (auth->spent & method) {
+    return false;
   }
-  *certified = key->certified && !auth->plain;
-  return *certified ? key->certified : key->plain;
-}
-
-static void next_key(struct arc_auth *auth, bool certified) {
-  if (certified) {
-    auth->plain = true;
-  } else {
-    auth->plain = false;
-    auth->next++;
+  if (auth->allowed) {
+    return (auth->allowed & method) &&
+           (method == ARC_AUTH_PUBLICKEY || arc_authword_ready(auth, method));
   }
+  bool given = auth->password && !auth->word_used;
+  return method == ARC_AUTH_PUBLICKEY ||
+         (method == ARC_AUTH_PASSWORD && given) ||
+         (method == ARC_AUTH_KBDINT && given &&
+          !has_method(auth, ARC_AUTH_PASSWORD));
 }
 
-static int partial(struct arc_session *s, struct arc_err **err) {
-  struct arc_buf list = {0};
-  *err = arc_err_reason("ssh.auth-refused",
-                        "the key of user %s was accepted, but sshd wants "
-                        "more: %s",
-                        s->user, accepted(s, &list));
-  arc_buf_free(&list);
-  return ARC_AUTH_FAILED;
-}
-
-/* ARC_AUTH_FAILED without *err: every file was tried. */
-static int try_files(struct arc_session *s, struct arc_err **err) {
-  struct arc_auth *auth = &s->auth;
-  while (auth->next < auth->count) {
-    bool certified = false;
-    ssh_key key = key_in_turn(s, &certified);
-    if (!key) {
-      next_key(auth, false);
-      continue;
-    }
-    switch (ssh_userauth_publickey(s->ssh, NULL, key)) {
-    case SSH_AUTH_SUCCESS:
-      return ARC_AUTH_DONE;
-    case SSH_AUTH_AGAIN:
-      return ARC_AUTH_AGAIN;
-    case SSH_AUTH_DENIED:
-      next_key(auth, certified);
-      break;
-    case SSH_AUTH_PARTIAL:
-      return partial(s, err);
-    default:
-      return broken(s, err);
+/* The next method in the user's order that the server goes on with; 0: none. */
+static int choose(const struct arc_auth *auth) {
+  for (int i = 0; i < ARC_AUTH_METHODS && auth->methods[i]; i++) {
+    if (worth(auth, (int)auth->methods[i])) {
+      return (int)auth->methods[i];
     }
   }
-  return ARC_AUTH_FAILED;
+  return !auth->allowed && !auth->probed && arc_authword_ready(auth, 0)
+             ? METHOD_NONE
+             : 0;
 }
 
-static void agent_answered(void *arg) {
-  struct arc_session *s = arg;
-  s->auth.answered = true;
-  arc_session_wake(s);
-}
-
-static int agent_result(struct arc_session *s, struct arc_err **err) {
+static int step_method(struct arc_session *s) {
   struct arc_auth *auth = &s->auth;
-  switch (arc_agent_result(auth->job)) {
-  case SSH_AUTH_SUCCESS:
-    return ARC_AUTH_DONE;
-  case SSH_AUTH_AGAIN:
-    return ARC_AUTH_AGAIN;
-  case SSH_AUTH_DENIED:
-    return give_up(s, err);
-  case SSH_AUTH_PARTIAL:
-    return partial(s, err);
+  switch (auth->current) {
+  case ARC_AUTH_PUBLICKEY:
+    return arc_authkey_step(s);
+  case ARC_AUTH_PASSWORD:
+    return arc_password_step(s);
+  case ARC_AUTH_KBDINT:
+    return arc_kbdint_step(s);
   default:
-    if (!arc_session_ended(s)) {
-      *err = arc_err_reason("ssh.agent-failed",
-                            "the agent %s did not sign for user %s",
-                            auth->agent, s->user);
-      return ARC_AUTH_FAILED;
-    }
-    return broken(s, err);
+    auth->probed = true;
+    return ssh_userauth_none(s->ssh, NULL);
   }
 }
 
-static int try_agent(struct arc_session *s, struct arc_err **err) {
+/* What follows from a method's answer. */
+static void conclude(struct arc_session *s, int rc) {
   struct arc_auth *auth = &s->auth;
-  if (auth->job && auth->answered) {
-    auth->answered = false;
-    int rc = agent_result(s, err);
-    if (rc != ARC_AUTH_AGAIN) {
-      return rc;
-    }
+  int method = auth->current;
+  auth->current = 0;
+  auth->allowed = arc_auth_listed(s);
+  switch (rc) {
+  case SSH_AUTH_PARTIAL:
+    auth->partial = true;
+    break;
+  case ARC_AUTH_NOTHING:
+    auth->spent |= method;
+    break;
+  case ARC_AUTH_PROBE:
+    auth->current = METHOD_NONE;
+    break;
+  default:
+    auth->refused |= method & (ARC_AUTH_PASSWORD | ARC_AUTH_KBDINT) &&
+                     auth->allowed & method;
   }
-  if (auth->job) {
-    if (s->moved) { // else the thread would only find nothing new
-      arc_agent_call(auth->job);
-    }
-    return ARC_AUTH_AGAIN;
-  }
-  if (!auth->use_agent) {
-    return give_up(s, err);
-  }
-  auth->use_agent = false;
-  struct arc_err *why = NULL;
-  auth->job =
-      arc_agent_open(s->loop, s->ssh, auth->agent, agent_answered, s, &why);
-  if (!auth->job) {
-    skip(auth, why);
-    return give_up(s, err);
-  }
-  arc_agent_call(auth->job);
-  return ARC_AUTH_AGAIN;
 }
 
 int arc_auth_step(struct arc_session *s, struct arc_err **err) {
-  int rc = try_files(s, err);
-  if (rc == ARC_AUTH_FAILED && !*err) {
-    rc = try_agent(s, err);
+  struct arc_auth *auth = &s->auth;
+  bool ended = arc_session_ended(s);
+  while (!auth->question || auth->has_answer) {
+    if (!auth->current && !(auth->current = choose(auth))) {
+      return give_up(s, err);
+    }
+    int rc = step_method(s);
+    if (rc == SSH_AUTH_SUCCESS) {
+      return ARC_AUTH_DONE;
+    }
+    if (rc == SSH_AUTH_ERROR) {
+      return broken(s, err);
+    }
+    if (rc == SSH_AUTH_AGAIN) {
+      break;
+    }
+    conclude(s, rc);
   }
-  bool away = s->auth.job && arc_agent_away(s->auth.job);
-  if (rc == ARC_AUTH_AGAIN && !away && arc_session_ended(s)) {
-    rc = broken(s, err); // libssh would wait for ever
+  bool away = auth->job && arc_agent_away(auth->job);
+  if (!away && (ended || arc_session_ended(s))) {
+    return broken(s, err); // libssh would wait for ever
   }
-  return rc;
+  return ARC_AUTH_AGAIN;
 }

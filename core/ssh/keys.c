@@ -31,8 +31,9 @@ struct keys {
 };
 
 static void free_entry(struct entry *e) {
-  ssh_key_free(e->key.plain);
-  ssh_key_free(e->key.certified);
+  ssh_key_free(e->key.secret);
+  arc_pubkey_unref(e->key.pub);
+  arc_pubkey_unref(e->key.cert);
   arc_secret_unref(e->passphrase);
   free(e->path);
   free(e);
@@ -69,8 +70,13 @@ static bool same_time(struct timespec a, struct timespec b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
+/* PATH-cert.pub, for PATH and for PATH.pub. */
 static bool cert_name(const char *path, char *name, size_t size) {
-  int n = snprintf(name, size, "%s-cert.pub", path);
+  size_t len = strlen(path);
+  if (len > 4 && !strcmp(path + len - 4, ".pub")) {
+    len -= 4;
+  }
+  int n = snprintf(name, size, "%.*s-cert.pub", (int)len, path);
   return n > 0 && (size_t)n < size;
 }
 
@@ -84,13 +90,14 @@ static struct timespec cert_time(const char *path) {
   return st.st_mtim;
 }
 
+/* locked: what is known of an encrypted file that was not opened. */
 static struct entry *find(struct keys *keys, const char *path,
                           const struct stat *st,
-                          const struct arc_secret *passphrase) {
+                          const struct arc_secret *passphrase, bool locked) {
   struct timespec certified = cert_time(path);
   for (struct entry *e = keys->entries; e; e = e->next) {
-    if (!strcmp(e->path, path) && e->size == st->st_size &&
-        same_time(e->modified, st->st_mtim) &&
+    if (e->key.locked == locked && !strcmp(e->path, path) &&
+        e->size == st->st_size && same_time(e->modified, st->st_mtim) &&
         same_time(e->certified, certified) &&
         (!e->passphrase || same_secret(e->passphrase, passphrase))) {
       return e;
@@ -121,9 +128,6 @@ static struct arc_secret *slurp(const char *path, struct stat *st,
                           strerror(errno));
   } else if (!S_ISREG(st->st_mode) || st->st_size >= KEY_FILE_MAX) {
     *err = arc_err_reason("ssh.bad-key", "%s is not a key file", path);
-  } else if (st->st_uid == geteuid() && (st->st_mode & 077)) {
-    *err = arc_err_reason(
-        "ssh.bad-key", "the key %s can be read by others: chmod 600 it", path);
   } else {
     ssize_t n = read(fd, text, sizeof text);
     secret = arc_secret_new(text, n > 0 ? (size_t)n : 0);
@@ -138,20 +142,38 @@ static struct arc_secret *slurp(const char *path, struct stat *st,
   return secret;
 }
 
-static ssh_key certify(ssh_key plain, const char *path) {
-  char name[PATH_MAX];
-  ssh_key cert = NULL;
-  if (!cert_name(path, name, sizeof name) || access(name, R_OK) ||
-      ssh_pki_import_cert_file(name, &cert) != SSH_OK) {
-    return NULL;
-  }
-  ssh_key both = ssh_key_dup(plain);
-  if (both && ssh_pki_copy_cert_to_privkey(cert, both) != SSH_OK) {
+ssh_key arc_keys_certify(ssh_key secret, const struct arc_pubkey *cert) {
+  ssh_key both = ssh_key_dup(secret);
+  if (both && ssh_pki_copy_cert_to_privkey(cert->key, both) != SSH_OK) {
     ssh_key_free(both);
     both = NULL;
   }
-  ssh_key_free(cert);
   return both;
+}
+
+/* The certificate beside path, if it is one of this key. */
+static struct arc_pubkey *beside(const char *path,
+                                 const struct arc_pubkey *pub) {
+  char name[PATH_MAX];
+  struct arc_pubkey *cert =
+      cert_name(path, name, sizeof name) ? arc_pubkey_read(name) : NULL;
+  if (cert && (!arc_pubkey_certificate(cert) ||
+               (pub && strcmp(cert->plain, pub->plain) != 0))) {
+    arc_pubkey_unref(cert);
+    cert = NULL;
+  }
+  return cert;
+}
+
+/* The public half of a private key that cannot be read as such. */
+static struct arc_pubkey *public_half(const char *path) {
+  char name[PATH_MAX];
+  struct arc_pubkey *pub = arc_pubkey_read(path);
+  int n = snprintf(name, sizeof name, "%s.pub", path);
+  if (!pub && n > 0 && (size_t)n < sizeof name) {
+    pub = arc_pubkey_read(name);
+  }
+  return pub;
 }
 
 /* Parses the text; *asked: it is encrypted and passphrase is NULL. */
@@ -163,67 +185,122 @@ static ssh_key parse(const struct arc_secret *text, const char *passphrase,
   return rc == SSH_OK ? key : NULL;
 }
 
-static struct entry *remember(struct keys *keys, const char *path,
-                              const struct stat *st, ssh_key key) {
-  struct entry *e = calloc(1, sizeof *e);
-  if (e && !(e->path = strdup(path))) {
-    free(e);
-    e = NULL;
+/* A private key whose secret is in a device (FIDO) signs by an agent only. */
+static void settle(struct arc_key *key, const char *path) {
+  if (key->secret) {
+    key->pub = arc_pubkey_of(key->secret);
   }
-  if (!e) {
-    ssh_key_free(key);
+  if (!key->pub) {
+    key->pub = public_half(path);
+  }
+  if (key->pub && !strncmp(key->pub->type, "sk-", 3)) {
+    ssh_key_free(key->secret);
+    key->secret = NULL;
+    key->locked = false;
+  }
+  if (key->pub || key->locked) {
+    key->cert = beside(path, key->pub);
+  }
+}
+
+/* Reads the text of the file as a key; *used: the passphrase opened it. */
+static struct arc_key read_key(const char *path, const struct arc_secret *text,
+                               const struct arc_secret *passphrase,
+                               bool *used) {
+  struct arc_key key = {0};
+  bool encrypted = false;
+  if (strstr(text->bytes, "PRIVATE KEY")) {
+    key.secret = parse(text, NULL, &encrypted);
+    if (!key.secret && encrypted && passphrase) {
+      bool again = false;
+      key.secret = parse(text, passphrase->bytes, &again);
+      *used = key.secret;
+    }
+    key.locked = encrypted && !key.secret;
+  }
+  settle(&key, path);
+  return key;
+}
+
+static const struct arc_key *remember(struct keys *keys, const char *path,
+                                      const struct stat *st, struct arc_key key,
+                                      struct arc_secret *passphrase) {
+  struct entry *e = calloc(1, sizeof *e);
+  char *copy = strdup(path);
+  if (!e || !copy) {
+    free(e);
+    free(copy);
+    ssh_key_free(key.secret);
+    arc_pubkey_unref(key.pub);
+    arc_pubkey_unref(key.cert);
     return NULL;
   }
-  e->key.plain = key;
-  e->key.certified = certify(key, path);
+  e->path = copy;
+  e->key = key;
   e->modified = st->st_mtim;
   e->certified = cert_time(path);
   e->size = st->st_size;
+  e->passphrase = passphrase ? arc_secret_ref(passphrase) : NULL;
   e->next = keys->entries;
   keys->entries = e;
-  return e;
+  return &e->key;
 }
 
-const struct arc_key *arc_keys_load(struct arc_loop *loop, const char *path,
-                                    struct arc_secret *passphrase, bool *locked,
-                                    struct arc_err **err) {
-  struct keys *keys = keys_of(loop);
+/* Private text that others can read is no secret. */
+static bool is_open(const struct arc_secret *text, const struct stat *st) {
+  return st->st_uid == geteuid() && (st->st_mode & 077) &&
+         strstr(text->bytes, "PRIVATE KEY");
+}
+
+static const struct arc_key *load(struct keys *keys, const char *path,
+                                  struct arc_secret *passphrase,
+                                  struct arc_err **err) {
   struct stat st;
-  *locked = false;
-  *err = keys ? NULL : arc_err_new(ARC_E_NOMEM, "out of memory");
-  struct arc_secret *text = keys ? slurp(path, &st, err) : NULL;
+  bool used = false;
+  struct arc_secret *text = slurp(path, &st, err);
   if (!text) {
     return NULL;
   }
-  struct entry *e = find(keys, path, &st, passphrase);
-  if (e) {
-    arc_secret_unref(text);
-    return &e->key;
-  }
-  bool encrypted = false;
-  ssh_key key = parse(text, NULL, &encrypted);
-  if (!key && encrypted && passphrase) {
-    bool again = false;
-    key = parse(text, passphrase->bytes, &again);
+  const struct arc_key *key = NULL;
+  struct entry *e = find(keys, path, &st, passphrase, false);
+  if (is_open(text, &st)) {
+    *err = arc_err_reason(
+        "ssh.bad-key", "the key %s can be read by others: chmod 600 it", path);
+  } else if (e) {
+    key = &e->key;
+  } else {
+    struct arc_key fresh = read_key(path, text, passphrase, &used);
+    e = fresh.locked ? find(keys, path, &st, NULL, true) : NULL;
+    if (e) {
+      arc_pubkey_unref(fresh.pub);
+      arc_pubkey_unref(fresh.cert);
+      key = &e->key;
+    } else if (!fresh.pub && !fresh.locked) {
+      *err = arc_err_reason("ssh.bad-key", "%s does not hold a key", path);
+    } else {
+      key = remember(keys, path, &st, fresh, used ? passphrase : NULL);
+    }
   }
   arc_secret_unref(text);
-  if (!key) {
-    *locked = encrypted && !passphrase;
-    *err = arc_err_reason(
-        "ssh.bad-key",
-        !encrypted ? "%s does not hold a private key"
-        : *locked  ? "the key %s is encrypted and no passphrase was given"
-                   : "the passphrase does not open the key %s",
-        path);
-    return NULL;
+  return key;
+}
+
+const struct arc_key *arc_keys_load(struct arc_loop *loop, const char *path,
+                                    struct arc_secret *passphrase,
+                                    struct arc_err **err) {
+  struct keys *keys = keys_of(loop);
+  char name[PATH_MAX];
+  *err = NULL;
+  const struct arc_key *key = NULL;
+  int n = snprintf(name, sizeof name, "%s.pub", path);
+  if (keys && access(path, F_OK) && n > 0 && (size_t)n < sizeof name &&
+      !access(name, R_OK)) {
+    key = load(keys, name, passphrase, err);
+  } else if (keys) {
+    key = load(keys, path, passphrase, err);
   }
-  e = remember(keys, path, &st, key);
-  if (!e) {
+  if (!key && !*err) {
     *err = arc_err_new(ARC_E_NOMEM, "out of memory");
-    return NULL;
   }
-  if (encrypted) {
-    e->passphrase = arc_secret_ref(passphrase);
-  }
-  return &e->key;
+  return key;
 }

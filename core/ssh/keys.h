@@ -6,19 +6,25 @@
 #include <stdbool.h>
 
 #include "loop/loop.h"
+#include "ssh/pubkey.h"
 #include "util/secret.h"
 
-/* A private key of a file, and the same with the certificate that lies beside
- * it (PATH-cert.pub), or NULL. Owned by the loop, parsed once. */
+/* What an identity file holds, and the certificate that lies beside it
+ * (PATH-cert.pub). Owned by the loop, parsed once. */
 struct arc_key {
-  ssh_key plain;
-  ssh_key certified;
+  ssh_key secret; /* NULL: locked, or somebody else has it (an agent) */
+  bool locked; /* the file is encrypted; the passphrase is missing or wrong */
+  struct arc_pubkey *pub;  /* NULL: a locked file that does not tell */
+  struct arc_pubkey *cert; /* or NULL */
 };
 
-/* NULL sets *err (owned; ssh.bad-key) and *locked: the file is encrypted and
- * no passphrase was given. */
+/* A file of a public key will do, and PATH.pub where there is no PATH. NULL
+ * sets *err (owned; ssh.bad-key). */
 const struct arc_key *arc_keys_load(struct arc_loop *loop, const char *path,
-                                    struct arc_secret *passphrase, bool *locked,
+                                    struct arc_secret *passphrase,
                                     struct arc_err **err);
+/* A copy of the private key that shows this certificate; NULL without memory.
+ * ssh_key_free() ends it. */
+ssh_key arc_keys_certify(ssh_key secret, const struct arc_pubkey *cert);
 
 #endif

@@ -51,6 +51,7 @@ FORWARD(const char *, ssh_get_error, (void *error), (error),
         "libssh.so.4 cannot be loaded")
 FORWARD(socket_t, ssh_get_fd, (ssh_session session), (session),
         SSH_INVALID_SOCKET)
+FORWARD(char *, ssh_get_issue_banner, (ssh_session session), (session), NULL)
 FORWARD(int, ssh_get_poll_flags, (ssh_session session), (session), SSH_ERROR)
 FORWARD(int, ssh_get_server_publickey, (ssh_session session, ssh_key *key),
         (session, key), SSH_ERROR)
@@ -60,6 +61,8 @@ FORWARD(int, ssh_get_status, (ssh_session session), (session), SSH_ERROR)
 FORWARD(int, ssh_is_connected, (ssh_session session), (session), 0)
 FORWARD(ssh_key, ssh_key_dup, (ssh_key key), (key), NULL)
 FORWARD_VOID(ssh_key_free, (ssh_key key), (key))
+FORWARD(enum ssh_keytypes_e, ssh_key_type_from_name, (const char *name), (name),
+        SSH_KEYTYPE_UNKNOWN)
 FORWARD(ssh_session, ssh_new, (void), (), NULL)
 FORWARD(int, ssh_options_set,
         (ssh_session session, enum ssh_options_e type, const void *value),
@@ -75,12 +78,18 @@ FORWARD(int, ssh_pki_export_pubkey_base64, (ssh_key key, char **b64_key),
 FORWARD(int, ssh_pki_generate,
         (enum ssh_keytypes_e type, int parameter, ssh_key *pkey),
         (type, parameter, pkey), SSH_ERROR)
-FORWARD(int, ssh_pki_import_cert_file, (const char *filename, ssh_key *pkey),
-        (filename, pkey), SSH_ERROR)
+FORWARD(int, ssh_pki_import_cert_base64,
+        (const char *b64_cert, enum ssh_keytypes_e type, ssh_key *pkey),
+        (b64_cert, type, pkey), SSH_ERROR)
 FORWARD(int, ssh_pki_import_privkey_base64,
         (const char *b64_key, const char *passphrase, ssh_auth_callback auth_fn,
          void *auth_data, ssh_key *pkey),
         (b64_key, passphrase, auth_fn, auth_data, pkey), SSH_ERROR)
+FORWARD(int, ssh_pki_import_pubkey_base64,
+        (const char *b64_key, enum ssh_keytypes_e type, ssh_key *pkey),
+        (b64_key, type, pkey), SSH_ERROR)
+FORWARD(int, ssh_pki_import_pubkey_file, (const char *filename, ssh_key *pkey),
+        (filename, pkey), SSH_ERROR)
 FORWARD(int, ssh_remove_channel_callbacks,
         (ssh_channel channel, ssh_channel_callbacks cb), (channel, cb),
         SSH_ERROR)
@@ -98,8 +107,31 @@ FORWARD(int, ssh_set_channel_callbacks,
 FORWARD_VOID(ssh_string_free_char, (char *s), (s))
 FORWARD(int, ssh_userauth_agent, (ssh_session session, const char *username),
         (session, username), SSH_ERROR)
+FORWARD(int, ssh_userauth_kbdint,
+        (ssh_session session, const char *user, const char *submethods),
+        (session, user, submethods), SSH_ERROR)
+FORWARD(const char *, ssh_userauth_kbdint_getinstruction, (ssh_session session),
+        (session), NULL)
+FORWARD(const char *, ssh_userauth_kbdint_getname, (ssh_session session),
+        (session), NULL)
+FORWARD(int, ssh_userauth_kbdint_getnprompts, (ssh_session session), (session),
+        SSH_ERROR)
+FORWARD(const char *, ssh_userauth_kbdint_getprompt,
+        (ssh_session session, unsigned int i, char *echo), (session, i, echo),
+        NULL)
+FORWARD(int, ssh_userauth_kbdint_setanswer,
+        (ssh_session session, unsigned int i, const char *answer),
+        (session, i, answer), SSH_ERROR)
 FORWARD(int, ssh_userauth_list, (ssh_session session, const char *username),
         (session, username), SSH_ERROR)
+FORWARD(int, ssh_userauth_none, (ssh_session session, const char *username),
+        (session, username), SSH_ERROR)
+FORWARD(int, ssh_userauth_password,
+        (ssh_session session, const char *username, const char *password),
+        (session, username, password), SSH_ERROR)
 FORWARD(int, ssh_userauth_publickey,
         (ssh_session session, const char *username, ssh_key privkey),
         (session, username, privkey), SSH_ERROR)
+FORWARD(int, ssh_userauth_try_publickey,
+        (ssh_session session, const char *username, const ssh_key pubkey),
+        (session, username, pubkey), SSH_ERROR)

@@ -101,33 +101,21 @@ static bool set_libssh(struct arc_session *s,
   return arc_hostkey_prefer(s);
 }
 
-static char *default_agent(const struct arc_session_options *opts) {
-  const char *path = opts->agent ? opts->agent : getenv("SSH_AUTH_SOCK");
-  return opts->use_agent && path && *path ? strdup(path) : NULL;
-}
-
 static void configure(struct arc_session *s,
                       const struct arc_session_options *opts) {
-  struct arc_auth *auth = &s->auth;
   s->user = strdup(opts->user);
   s->alias = strdup(opts->alias);
   s->policy = opts->policy;
+  s->hash_hosts = opts->hash_hosts;
   s->windows = opts->windows;
   s->keepalive = opts->keepalive;
   s->known = arc_known_hosts_of(s->loop);
   s->known_files =
       opts->known_hosts ? copy_list(opts->known_hosts) : own_known_hosts();
-  auth->identities = copy_list(opts->identities);
-  while (auth->identities && auth->identities[auth->count]) {
-    auth->count++;
-  }
-  auth->agent = default_agent(opts);
-  auth->use_agent = auth->agent;
-  auth->passphrase = opts->passphrase ? arc_secret_ref(opts->passphrase) : NULL;
-  if (!s->user || !s->alias || !s->known || !s->known_files ||
-      !auth->identities) {
+  bool fine = arc_auth_init(&s->auth, opts);
+  if (!fine || !s->user || !s->alias || !s->known || !s->known_files) {
     arc_session_die(s, arc_err_new(ARC_E_NOMEM, "out of memory"));
-  } else if (!auth->count && !auth->use_agent) {
+  } else if (arc_auth_empty(&s->auth)) {
     arc_session_die(s, arc_err_reason("ssh.no-identity",
                                       "no key to log in as %s with", s->user));
   } else {
@@ -226,11 +214,19 @@ static void exchange_keys(struct arc_session *s) {
   }
 }
 
+/* The time of the login stands still until the answer. */
+static void put_question(struct arc_session *s) {
+  s->left = s->timer.due - arc_loop_now(s->loop);
+  arc_timer_stop(s->loop, &s->timer);
+  arc_login_over(s->connect, NULL);
+}
+
 static void log_in(struct arc_session *s) {
   struct arc_err *err = NULL;
   switch (arc_auth_step(s, &err)) {
   case ARC_AUTH_DONE:
     s->phase = ARC_SSH_OPEN;
+    arc_session_hear_issue(s);
     arc_timer_stop(s->loop, &s->timer);
     arc_keepalive_start(s);
     arc_auth_free(&s->auth);
@@ -242,7 +238,9 @@ static void log_in(struct arc_session *s) {
     arc_session_die(s, err);
     break;
   default:
-    break;
+    if (s->auth.question && s->connect) {
+      put_question(s);
+    }
   }
 }
 
@@ -265,7 +263,8 @@ static void too_late(void *arg) {
   if (s->phase == ARC_SSH_BANNER) {
     err = arc_session_error(s, "ssh.no-banner", "no SSH banner came in time%s",
                             said(s, heard, sizeof heard));
-  } else if (s->auth.job && arc_agent_away(s->auth.job)) {
+  } else if (s->auth.job &&
+             (arc_agent_listing(s->auth.job) || arc_agent_away(s->auth.job))) {
     err = arc_err_reason("ssh.agent-failed",
                          "the agent %s did not answer in time", s->auth.agent);
   } else {
@@ -313,12 +312,28 @@ void arc_login_over(struct arc_op *op, struct arc_err *err) {
   arc_op_finish(op, err);
 }
 
+static const struct arc_op_class CONNECT = {
+    .name = "ssh.connect", .detach = detach, .destroy = destroy};
+
+/* c has one reference of s, and waits for what s does next. */
+static struct arc_op *await_login(struct connect_op *c, struct arc_session *s,
+                                  int64_t deadline) {
+  if (s->phase == ARC_SSH_DEAD) {
+    arc_op_finish(&c->op, arc_err_ref(s->err));
+    arc_session_unref(s);
+    return &c->op;
+  }
+  c->session = s;
+  s->connect = &c->op;
+  arc_timer_start(s->loop, &s->timer, deadline, too_late, s);
+  arc_session_wake(s);
+  return &c->op;
+}
+
 struct arc_op *arc_session_connect(struct arc_loop *loop,
                                    struct arc_stream *stream,
                                    const struct arc_session_options *opts) {
-  static const struct arc_op_class cls = {
-      .name = "ssh.connect", .detach = detach, .destroy = destroy};
-  struct connect_op *c = arc_op_new(loop, &cls, sizeof *c, ARC_FOREVER);
+  struct connect_op *c = arc_op_new(loop, &CONNECT, sizeof *c, ARC_FOREVER);
   struct arc_session *s = c ? arc_session_new(loop, stream) : NULL;
   if (!s) {
     if (c) {
@@ -331,28 +346,26 @@ struct arc_op *arc_session_connect(struct arc_loop *loop,
   if (s->phase != ARC_SSH_DEAD) {
     configure(s, opts);
   }
-  if (s->phase == ARC_SSH_DEAD) {
-    arc_op_finish(&c->op, arc_err_ref(s->err));
-    arc_session_unref(s);
-    return &c->op;
-  }
-  c->session = s;
-  s->connect = &c->op;
-  arc_timer_start(loop, &s->timer, arc_loop_deadline(loop, opts->timeout),
-                  too_late, s);
-  arc_session_wake(s);
-  return &c->op;
+  return await_login(c, s, arc_loop_deadline(loop, opts->timeout));
 }
 
 const struct arc_question *arc_session_question(const struct arc_session *s) {
-  (void)s;
-  return NULL;
+  return s->phase < ARC_SSH_OPEN || s->phase == ARC_SSH_DEAD ? s->auth.question
+                                                             : NULL;
 }
 
 struct arc_op *arc_session_answer(struct arc_session *s,
                                   struct arc_secret *answer) {
-  (void)s, (void)answer;
-  return NULL;
+  struct connect_op *c = arc_op_new(s->loop, &CONNECT, sizeof *c, ARC_FOREVER);
+  if (!c) {
+    arc_session_close(s);
+    return NULL;
+  }
+  s->handle = false;
+  s->auth.answer = answer ? arc_secret_ref(answer) : NULL;
+  s->auth.has_answer = true;
+  int64_t left = s->left > 0 ? s->left : 0;
+  return await_login(c, s, arc_loop_now(s->loop) + left);
 }
 
 struct arc_session *arc_session_take(struct arc_op *op) {

@@ -62,12 +62,14 @@ struct arc_session {
   double keepalive;       /* seconds between two looks; 0 = none */
   struct arc_pulse pulse;
   struct arc_flow flow;
+  int64_t left;           /* of the time to log in, while it asks */
   struct arc_op *connect; /* who waits for the login, or NULL */
   struct arc_err *err;    /* why it is dead */
   struct arc_member *members;
   uint32_t channels; /* that were asked to be opened */
   char *user, *alias, *banner, *issue;
   enum arc_hostkey_policy policy;
+  enum arc_hash_hosts hash_hosts;
   struct arc_known_hosts *known; /* of the loop */
   char **known_files;
   struct arc_auth auth;
@@ -109,6 +111,8 @@ void arc_session_die(struct arc_session *session, struct arc_err *err);
 /* The session is open: from now on a silent server is asked, and at last given
  * up. */
 void arc_keepalive_start(struct arc_session *session);
+/* The server's notice before the login, noted down; printable, or NULL. */
+const char *arc_session_hear_issue(struct arc_session *session);
 /* libssh's last error of the session as printable text. */
 const char *arc_session_text(struct arc_session *session);
 

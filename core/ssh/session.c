@@ -278,4 +278,15 @@ const char *arc_session_banner(const struct arc_session *s) {
   return s->banner ? s->banner : "";
 }
 
+const char *arc_session_hear_issue(struct arc_session *s) {
+  char *text = s->ssh ? ssh_get_issue_banner(s->ssh) : NULL;
+  if (text && !s->issue) {
+    struct arc_err *err = arc_err_new(ARC_E_UNKNOWN, "%s", text);
+    s->issue = strdup(err->message);
+    arc_err_unref(err);
+  }
+  ssh_string_free_char(text);
+  return s->issue;
+}
+
 const char *arc_session_issue(const struct arc_session *s) { return s->issue; }

@@ -123,7 +123,7 @@ const struct arc_reason arc_reasons[] = {
      "check the agent: SSH_AUTH_SOCK and `ssh-add -l`"},
     {"ssh.auth-refused", ARC_E_AUTH, false,
      "check the user (-l) and the key (-i); its public half must be in the "
-     "machine's authorized_keys"},
+     "machine's authorized_keys; a password is given with --ask-pass"},
     {"ssh.bad-key", ARC_E_CONFIG, false,
      "the identity file cannot be used, as the message says"},
     {"ssh.channel-limit", ARC_E_LIMIT, true,
@@ -166,6 +166,9 @@ const struct arc_reason arc_reasons[] = {
      "name a key with -i, or start an SSH agent that holds one"},
     {"ssh.protocol", ARC_E_PROTOCOL, false,
      "the SSH server broke the protocol, as the message says"},
+    {"ssh.too-many-keys", ARC_E_AUTH, false,
+     "name the right key with -i, and -o IdentitiesOnly=yes keeps the agent's "
+     "other keys back"},
     {"tls.expired", ARC_E_TLS, false,
      "the server's certificate has expired, or this machine's clock is wrong"},
     {"tls.failed", ARC_E_TLS, false,

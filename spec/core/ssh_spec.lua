@@ -116,7 +116,7 @@ describe("ssh login", function()
       assert(core.ssh.keygen(ids[i]))
     end
     local err = refused(lab, { identities = ids }, { "MaxAuthTries=2" })
-    assert.equal("ssh.auth-refused", err.reason)
+    assert.equal("ssh.too-many-keys", err.reason)
   end)
 
   both("a second factor is asked for", function()

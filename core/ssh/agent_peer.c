@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "ssh/agent_peer.h"
+
+enum { MESSAGE_MAX = 256 * 1024, CHUNK = 4096 };
+
+bool arc_agent_number(struct arc_buf *buf, uint32_t n) {
+  uint8_t bytes[4] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
+                      (uint8_t)n};
+  return arc_buf_append(buf, bytes, sizeof bytes);
+}
+
+bool arc_agent_append(struct arc_buf *buf, const void *bytes, size_t n) {
+  return arc_agent_number(buf, (uint32_t)n) && arc_buf_append(buf, bytes, n);
+}
+
+const uint8_t *arc_agent_string(struct arc_cursor *cur, uint32_t *n) {
+  *n = arc_cursor_u32(cur);
+  return arc_cursor_bytes(cur, *n);
+}
+
+bool arc_agent_peer_send(struct arc_agent_peer *peer, const void *message,
+                         size_t n) {
+  return arc_agent_append(&peer->out, message, n);
+}
+
+static bool flush(struct arc_agent_peer *peer) {
+  while (arc_buf_len(&peer->out)) {
+    ssize_t n = arc_stream_write(peer->stream, arc_buf_head(&peer->out),
+                                 arc_buf_len(&peer->out));
+    if (n <= 0) {
+      return n == ARC_AGAIN;
+    }
+    arc_buf_consume(&peer->out, (size_t)n);
+  }
+  return true;
+}
+
+static size_t length(const struct arc_agent_peer *peer) {
+  struct arc_cursor cur = {.at = arc_buf_head(&peer->in),
+                           .left = arc_buf_len(&peer->in)};
+  return arc_cursor_u32(&cur);
+}
+
+static bool fill(struct arc_agent_peer *peer) {
+  for (;;) {
+    uint8_t *room = arc_buf_reserve(&peer->in, CHUNK);
+    ssize_t n = room ? arc_stream_read(peer->stream, room, CHUNK) : ARC_FAILED;
+    if (n <= 0) {
+      return n == ARC_AGAIN;
+    }
+    arc_buf_commit(&peer->in, (size_t)n);
+    if (arc_buf_len(&peer->in) > MESSAGE_MAX || length(peer) > MESSAGE_MAX) {
+      return false;
+    }
+  }
+}
+
+bool arc_agent_peer_run(struct arc_agent_peer *peer, void (*fn)(void *),
+                        void *arg) {
+  struct arc_cursor message;
+  if (!peer->stream || !flush(peer)) {
+    return false;
+  }
+  if (!fill(peer) && !arc_agent_peer_next(peer, &message)) {
+    return false;
+  }
+  arc_stream_want_read(peer->stream, fn, arg);
+  if (arc_buf_len(&peer->out)) {
+    arc_stream_want_write(peer->stream, fn, arg);
+  }
+  return true;
+}
+
+bool arc_agent_peer_next(const struct arc_agent_peer *peer,
+                         struct arc_cursor *message) {
+  size_t have = arc_buf_len(&peer->in);
+  if (have < 4 || have - 4 < length(peer)) {
+    return false;
+  }
+  *message = (struct arc_cursor){.at = arc_buf_head(&peer->in) + 4,
+                                 .left = length(peer)};
+  return true;
+}
+
+void arc_agent_peer_take(struct arc_agent_peer *peer) {
+  arc_buf_consume(&peer->in, 4 + length(peer));
+}
+
+void arc_agent_peer_close(struct arc_agent_peer *peer) {
+  if (peer->stream) {
+    arc_stream_close(peer->stream);
+    peer->stream = NULL;
+  }
+  arc_buf_free(&peer->in);
+  arc_buf_free(&peer->out);
+}
