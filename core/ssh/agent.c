@@ -26,7 +26,7 @@ struct arc_agent_job {
   uv_async_t async; /* first: freed by its close callback */
   struct worker *worker;
   struct arc_agent_job *next;
-  struct arc_ready ready;
+  struct arc_ready listed, ready; /* the keys are told; the thread is back */
   void (*done)(void *arg);
   void *arg;
   ssh_session ssh;
@@ -180,7 +180,7 @@ static void hear_agent(struct arc_agent_job *job, struct arc_cursor message) {
     if (!read_keys(job, message)) {
       fail(job, "did not tell its keys");
     }
-    arc_ready_post(job->worker->loop, &job->ready);
+    arc_ready_post(job->worker->loop, &job->listed);
   } else if (message.left && *message.at == ARC_AGENT_SIGNED) {
     arc_agent_peer_send(&job->lib, message.at, message.left);
   } else {
@@ -198,7 +198,7 @@ static void lose_agent(struct arc_agent_job *job) {
   }
   if (job->listing) {
     job->listing = false;
-    arc_ready_post(job->worker->loop, &job->ready);
+    arc_ready_post(job->worker->loop, &job->listed);
   } else if (job->last >= 0) {
     arc_agent_peer_send(&job->lib, failure, sizeof failure);
   }
@@ -291,6 +291,13 @@ static void answered(uv_async_t *async) {
   }
 }
 
+static void told(void *arg) {
+  struct arc_agent_job *job = arg;
+  if (!job->away) {
+    job->done(job->arg);
+  }
+}
+
 /* In the drain: nobody sees the session back before its result is told. */
 static void back(void *arg) {
   struct arc_agent_job *job = arg;
@@ -331,6 +338,7 @@ struct arc_agent_job *arc_agent_open(struct arc_loop *loop, const char *path,
   job->arg = arg;
   job->last = -1;
   job->listing = true;
+  arc_ready_init(&job->listed, told, job);
   arc_ready_init(&job->ready, back, job);
   arc_agent_peer_send(&job->agent, &list, sizeof list);
   talk(job);
@@ -431,6 +439,7 @@ void arc_agent_hurry(struct arc_agent_job *job) {
 }
 
 void arc_agent_free(struct arc_agent_job *job) {
+  arc_ready_cancel(job->worker->loop, &job->listed);
   arc_ready_cancel(job->worker->loop, &job->ready);
   if (job->hurried) {
     arc_loop_count(job->worker->loop, ARC_N_LINGERS, -1);

@@ -253,15 +253,14 @@ static int open_agent(struct arc_session *s) {
 
 static int step_agent(struct arc_session *s) {
   struct arc_auth *auth = &s->auth;
-  bool answered = auth->answered;
   if (!auth->job) {
     return open_agent(s);
   }
   if (arc_agent_listing(auth->job)) {
     return SSH_AUTH_AGAIN;
   }
-  auth->answered = false;
   if (!auth->batch) {
+    auth->answered = false;
     struct arc_err *why = arc_agent_err(auth->job);
     if (why) {
       return no_agent(auth, arc_err_ref(why));
@@ -269,7 +268,8 @@ static int step_agent(struct arc_session *s) {
     int rc = choose(s);
     return rc == SSH_AUTH_SUCCESS ? call_agent(s) : rc;
   }
-  if (answered) {
+  if (auth->answered) {
+    auth->answered = false;
     int rc = agent_result(s);
     if (rc != SSH_AUTH_AGAIN) {
       return rc;
