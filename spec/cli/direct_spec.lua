@@ -110,6 +110,32 @@ describe("arclua exec --direct", function()
     assert.matches("'a:0': a port from 1 to 65535 expected", ended.err, 1, true)
   end)
 
+  it("asks for a key's passphrase once, however many hosts want it", function()
+    local key, script = lab:path "locked", lab:path "opens"
+    assert(core.sys.write_file(key, core.sys.read_file(lab:path "id")))
+    local ended <close> = assert(core.process.spawn { args = { "ssh-keygen", "-q", "-p", "-P", "",
+      "-N", "open sesame", "-f", key } })
+    assert.equal(0, ended:wait().status)
+    assert(core.sys.write_file(script, ("#!/bin/sh\necho \"$1\" >>%s\necho open sesame\n"):format(
+      lab:path "asked-key"), 448))
+    local line = { "exec", "--direct", "-F", "none", "--known-hosts", lab:path "known", "-l",
+      lab.user, "-i", key, "--retries", "0" }
+    for _ = 1, 6 do
+      line[#line + 1] = ("127.0.0.1:%d"):format(two.port)
+    end
+    table.move({ "--", "echo hi" }, 1, 2, #line + 1, line)
+    local done = run(line, { SSH_ASKPASS = script, SSH_ASKPASS_REQUIRE = "force",
+      SSH_AUTH_SOCK = false })
+    assert.equal(0, done.status, done.err)
+    assert.equal(("Enter passphrase for key '%s': \n"):format(key),
+      core.sys.read_file(lab:path "asked-key"))
+    done = run(line, { SSH_ASKPASS = false, SSH_ASKPASS_REQUIRE = "force", SSH_AUTH_SOCK = false,
+      ARCLUA_LOG_LEVEL = "warn" })
+    assert.equal(4, done.status)
+    local _, times = done.err:gsub("is encrypted, and is left out", "")
+    assert.equal(1, times)
+  end)
+
   it("asks for a password once, and says when there is nobody to ask", function()
     local script = lab:path "askpass"
     assert(core.sys.write_file(script, ("#!/bin/sh\necho x >>%s\necho wrong\n"):format(
