@@ -125,8 +125,8 @@ static struct arc_err *judge(struct arc_session *s, const char *type,
   enum arc_known known =
       arc_known_hosts_check(s->known, files_of(s), s->alias, type, key, &place);
   if (known == ARC_UNKNOWN && s->policy != ARC_HOSTKEY_YES) {
-    known =
-        arc_known_hosts_add(s->known, files_of(s), s->alias, type, key, &place);
+    known = arc_known_hosts_add(s->known, files_of(s), s->alias, type, key,
+                                s->hash_hosts, &place);
   }
   switch (known) {
   case ARC_KNOWN:

@@ -318,3 +318,12 @@ void arc_known_file_append(struct arc_known_file *f, int fd, const char *host,
   }
   parse(f, line);
 }
+
+bool arc_known_file_hashes(const struct arc_known_file *f) {
+  for (size_t i = 0; i < f->n_slow; i++) {
+    if (*f->entries[f->slow[i]].hosts == '|') {
+      return true;
+    }
+  }
+  return false;
+}

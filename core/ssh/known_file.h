@@ -52,7 +52,12 @@ int arc_known_file_lock(const struct arc_known_file *f);
 /* Adds a line to the index and, fd permitting, to the file. */
 void arc_known_file_append(struct arc_known_file *f, int fd, const char *host,
                            const char *type, const char *key);
+/* The file has hashed names. */
+bool arc_known_file_hashes(const struct arc_known_file *f);
 
+/* The name as "|1|salt|hash", with a new salt; false: no randomness. */
+enum { ARC_KNOWN_HASHED = 64 };
+bool arc_known_hash(const char *host, char hashed[ARC_KNOWN_HASHED]);
 /* Does one field of names ("a,b*,!c", "|1|salt|hash") mean this host? */
 bool arc_known_match(const char *hosts, const char *host);
 

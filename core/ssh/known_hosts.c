@@ -114,7 +114,9 @@ size_t arc_known_hosts_types(struct arc_known_hosts *known,
 enum arc_known arc_known_hosts_add(struct arc_known_hosts *known,
                                    const char *const *files, const char *alias,
                                    const char *type, const char *key,
+                                   enum arc_hash_hosts hash,
                                    struct arc_known_place *place) {
+  char hashed[ARC_KNOWN_HASHED];
   struct arc_known_file *f = *files ? file_of(known, *files) : NULL;
   if (!f) {
     return ARC_KNOWN;
@@ -123,7 +125,10 @@ enum arc_known arc_known_hosts_add(struct arc_known_hosts *known,
   enum arc_known now =
       arc_known_hosts_check(known, files, alias, type, key, place);
   if (now == ARC_UNKNOWN) {
-    arc_known_file_append(f, fd, alias, type, key);
+    bool hide = hash == ARC_HASH_ALWAYS ||
+                (hash == ARC_HASH_AS_FILE && arc_known_file_hashes(f));
+    hide = hide && arc_known_hash(alias, hashed);
+    arc_known_file_append(f, fd, hide ? hashed : alias, type, key);
     now = ARC_KNOWN;
   }
   if (fd >= 0) {

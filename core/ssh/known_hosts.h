@@ -13,6 +13,13 @@ enum arc_hostkey_policy {
   ARC_HOSTKEY_NO          /* as accept-new, and a changed one is tolerated */
 };
 
+/* Are the names of new hosts hashed? */
+enum arc_hash_hosts {
+  ARC_HASH_AS_FILE, /* when the file has hashed names already */
+  ARC_HASH_ALWAYS,
+  ARC_HASH_NEVER
+};
+
 enum arc_known { ARC_KNOWN, ARC_UNKNOWN, ARC_CHANGED, ARC_REVOKED };
 
 /* Every known_hosts file that a loop has read, parsed once and again when it
@@ -49,6 +56,7 @@ size_t arc_known_hosts_types(struct arc_known_hosts *known,
 enum arc_known arc_known_hosts_add(struct arc_known_hosts *known,
                                    const char *const *files, const char *alias,
                                    const char *type, const char *key,
+                                   enum arc_hash_hosts hash,
                                    struct arc_known_place *place);
 
 #endif

@@ -2,6 +2,8 @@
 #include <ctype.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ssh/known_file.h"
@@ -26,6 +28,21 @@ static bool match_hashed(const char *hosts, const char *host) {
   return HMAC(EVP_sha1(), salt, SHA1_LEN, (const unsigned char *)host,
               strlen(host), got, &len) &&
          len == SHA1_LEN && !memcmp(got, want, SHA1_LEN);
+}
+
+bool arc_known_hash(const char *host, char hashed[ARC_KNOWN_HASHED]) {
+  unsigned char salt[SHA1_LEN], sum[EVP_MAX_MD_SIZE];
+  unsigned char salt64[BASE64_LEN + 1], sum64[BASE64_LEN + 1];
+  unsigned len = 0;
+  if (RAND_bytes(salt, SHA1_LEN) != 1 ||
+      !HMAC(EVP_sha1(), salt, SHA1_LEN, (const unsigned char *)host,
+            strlen(host), sum, &len)) {
+    return false;
+  }
+  EVP_EncodeBlock(salt64, salt, SHA1_LEN);
+  EVP_EncodeBlock(sum64, sum, SHA1_LEN);
+  snprintf(hashed, ARC_KNOWN_HASHED, "|1|%s|%s", (char *)salt64, (char *)sum64);
+  return true;
 }
 
 static bool same_letter(char a, char b) {

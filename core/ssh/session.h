@@ -23,13 +23,6 @@ enum arc_auth_method {
 };
 enum { ARC_AUTH_METHODS = 3 };
 
-/* Are the names of new hosts hashed in known_hosts? */
-enum arc_hash_hosts {
-  ARC_HASH_AS_FILE, /* when the file has hashed names already */
-  ARC_HASH_ALWAYS,
-  ARC_HASH_NEVER
-};
-
 struct arc_session_options {
   const char *user;
   const char *alias;              /* the name in known_hosts */

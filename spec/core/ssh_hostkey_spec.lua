@@ -127,6 +127,21 @@ describe("ssh host key", function()
     assert.equal("ssh.hostkey-unknown", (login { host_key_policy = "yes", alias = "lab2.arc" }))
   end)
 
+  both("that is new is noted with a hashed name, as the file's others or as asked", function()
+    known("lab.arc " .. host_line)
+    local p <close> = assert(core.process.spawn { args = { "ssh-keygen", "-H", "-f",
+      lab:path "known" }, env = { LD_PRELOAD = false }, stdout = "null", stderr = "null" })
+    p:wait()
+    for alias, hash in pairs { ["as.file"] = "file", ["always"] = true } do
+      assert.equal("in", login { alias = alias,
+        hash_known_hosts = hash == true or nil })
+      assert.equal("in", login { alias = alias, host_key_policy = "yes" })
+    end
+    local text = sys.read_file(lab:path "known")
+    assert.is_nil(text:find("as.file", 1, true))
+    assert.is_nil(text:find("always", 1, true))
+  end)
+
   for pattern, outcome in pairs {
     ["*.arc"] = "in", ["l?b.arc"] = "in", ["LAB.ARC"] = "in", ["a,*b.a*"] = "in", ["*"] = "in",
     ["!lab.arc,*"] = "ssh.hostkey-unknown", ["*,!*.arc"] = "ssh.hostkey-unknown",

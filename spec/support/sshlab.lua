@@ -50,13 +50,33 @@ function lab:ordinary()
   assert(sys.chmod(self.dir, 493))
 end
 
+-- From now on sshd knows this password of an ordinary user (its setting UsePAM is no).
+function lab:password(text)
+  self:ordinary()
+  if not self.wrapped then
+    self:account(self.user, sys.getuid())
+  end
+  local openssl <close> = assert(core.process.spawn { stdin = "pipe", stdout = "pipe",
+    args = { "openssl", "passwd", "-6", "-stdin" }, env = { LD_PRELOAD = false } })
+  local to, from = openssl:stdin(), openssl:stdout()
+  assert(to:write(text .. "\n"))
+  to:close()
+  local hash = assert(from:read()):match("%S+")
+  from:close()
+  assert(sys.write_file(self:path "shadow", ("%s:%s:19000:0:99999:7:::\n"):format(self.user, hash),
+    420))
+end
+
 function lab:path(name)
   return self.dir .. "/" .. name
 end
 
 -- Starts `sshd -i`; settings are lines of sshd_config ("MaxSessions=1").
-function lab:start(settings)
-  local args = { SSHD, "-i", "-e", "-f", "/dev/null" }
+-- Its log goes to the file of that name, if one is given.
+function lab:start(settings, log)
+  local args = { SSHD, "-i", "-f", "/dev/null" }
+  args[#args + 1] = log and "-E" or "-e"
+  args[#args + 1] = log
   local function set(line)
     args[#args + 1] = "-o"
     args[#args + 1] = line
@@ -72,7 +92,8 @@ function lab:start(settings)
   local env = { LD_PRELOAD = false }
   if self.wrapped then
     env = { LD_PRELOAD = WRAPPER, NSS_WRAPPER_PASSWD = self:path "passwd",
-      NSS_WRAPPER_GROUP = self:path "group" }
+      NSS_WRAPPER_GROUP = self:path "group",
+      NSS_WRAPPER_SHADOW = sys.stat(self:path "shadow") and self:path "shadow" or nil }
   end
   return assert(core.process.spawn { args = args, socket = true, env = env,
     stderr = self.stderr or "null",
