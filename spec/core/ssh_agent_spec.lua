@@ -90,6 +90,33 @@ describe("ssh agent", function()
     logs_in()
   end)
 
+  spec("with more keys than sshd hears: those of identity files come first", function()
+    for i = 1, 8 do
+      assert(core.ssh.keygen(lab:path("k" .. i)))
+      add(lab:path("k" .. i))
+    end
+    add(lab:path "id")
+    assert.equal("ssh.too-many-keys", (reason()))
+    assert(sys.write_file(lab:path "only.pub", lab.public .. "\n", 420))
+    logs_in { identities = { lab:path "only.pub" } }
+    logs_in { identities = { lab:path "only" } }
+    logs_in { identities = { lab:path "only.pub" }, identities_only = true }
+    assert.equal("ssh.auth-refused",
+      (reason { identities = { lab:path "k1.pub" }, identities_only = true }))
+  end)
+
+  spec("with a certificate that lies elsewhere", function()
+    assert(core.ssh.keygen(lab:path "ca"))
+    add(lab:path "id")
+    assert.equal(0, run { "ssh-keygen", "-q", "-s", lab:path "ca", "-I", "x", "-n", lab.user,
+      lab:path "id.pub" })
+    assert(os.rename(lab:path "id-cert.pub", lab:path "cert"))
+    assert(sys.write_file(lab:path "authorized", ""))
+    local settings = { "TrustedUserCAKeys=" .. lab:path "ca.pub" }
+    logs_in({ certificates = { lab:path "cert" } }, settings)
+    logs_in({ identities = { lab:path "id" }, certificates = { lab:path "cert" } }, settings)
+  end)
+
   spec("with a certificate", function()
     assert(core.ssh.keygen(lab:path "ca"))
     assert.equal(0, run { "ssh-keygen", "-q", "-s", lab:path "ca", "-I", "x", "-n", lab.user,
