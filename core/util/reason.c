@@ -151,7 +151,8 @@ const struct arc_reason arc_reasons[] = {
     {"ssh.hostkey-revoked", ARC_E_HOSTKEY, false,
      "known_hosts marks this key as revoked: do not connect"},
     {"ssh.hostkey-unknown", ARC_E_HOSTKEY, false,
-     "add the key to known_hosts, or use the policy accept-new"},
+     "add the key to known_hosts, or use the policy accept-new; host "
+     "certificates (@cert-authority) are not checked"},
     {"ssh.keepalive", ARC_E_CLOSED, true,
      "the machine or the network stopped answering: see whether it is up, then "
      "try again"},
