@@ -3,10 +3,13 @@
 -- This process is the emulator; clients and bare TLS are children of it, in turns.
 local core = require "arclua.core"
 local emulator = require "arclua.emulator"
+local profile = require "arclua.emulator.profile"
+local relay = require "arclua.emulator.relay"
 
 local meter, megabytes, runs = arg[1], tonumber(arg[2] or 512), tonumber(arg[3] or 7)
 local bytes = megabytes * 1024 * 1024
 local ROUNDS = 5000
+local RENDEZVOUS = 12 * 0.035 + 0.140 -- of profile mid: TCP, TLS, request, 101 (profile.lua)
 local arclua = core.sys.self()
 
 -- What answers at the far end, for both.
@@ -84,6 +87,102 @@ local function echo_row(ours, bare)
     plain * 1e6, slow / plain, median(ours, "peak") / 1024))
 end
 
+---------------------------------------------------------------- from connect to output
+-- Rounds are counted where the machine is: bytes for it, then bytes from it. What it says without
+-- having been asked anew is none.
+
+-- Between the machine and its line: the stream to give to the line.
+local function tap(stream, count)
+  local near, far = core.pair()
+  local heard = false
+  core.spawn(function()
+    for chunk in function() return far:read() end do
+      heard = true
+      if not stream:write(chunk) then break end
+    end
+    stream:shutdown()
+  end)
+  core.spawn(function()
+    for chunk in function() return stream:read() end do
+      count.rounds = count.rounds + (heard and 1 or 0)
+      heard = false
+      if not far:write(chunk) then break end
+    end
+    far:close()
+  end)
+  return near
+end
+
+-- Emulator whose relay connections are watched: seen.since = when the last one was accepted.
+local function watched(name)
+  local running = assert(emulator.start { machines = { { name = "m1" } }, profile = name })
+  local seen, server, accepted = { rounds = 0 }, running.server, setmetatable({}, { __mode = "k" })
+  running.server = {
+    accept = function()
+      local conn, err = server:accept()
+      if conn then
+        accepted[conn] = core.now()
+      end
+      return conn, err
+    end,
+    close = function() server:close() end,
+  }
+  local connection, line = relay.connection, profile.line
+  running.services[running.state.relay_host] = { connection = function(self, conn, request)
+    seen.since, seen.rounds = accepted[conn], 0
+    return connection(self, conn, request)
+  end }
+  function profile.line(m, stream)
+    return line(m, tap(stream, seen))
+  end
+  return running, seen, function() profile.line = line end
+end
+
+-- Until COMMAND's first byte: seconds since the connection to the relay, rounds.
+local function first_byte(running, seen, args)
+  local process <close> = assert(core.process.spawn { args = args, env = running.env,
+    die_with_parent = true })
+  local out = process:stdout()
+  local chunk = assert(out:read(), args[1] .. " printed nothing")
+  local one = { seconds = core.now() - seen.since, rounds = seen.rounds }
+  assert(chunk:find "hello", chunk)
+  while out:read() do end
+  process:wait()
+  return one
+end
+
+local function commands(running)
+  local env = running.env
+  return { arclua, "exec", "--yes", "-o", "live", "m1", "--", "echo hello" },
+    { "ssh", "-F", "none", "-i", env.ARCLUA_IDENTITY, "-o", "IdentitiesOnly=yes", "-o",
+      "KexAlgorithms=curve25519-sha256", -- the default's first costs 0.1 s of CPU, no round
+      "-o", "UserKnownHostsFile=" .. running.dir .. "/known", "-o",
+      "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR", "-o",
+      "ProxyCommand=" .. arclua .. " proxy %h", env.ARCLUA_USER .. "@m1", "echo hello" }
+end
+
+local function latency()
+  local running <close>, seen, restore = watched "mid"
+  local ours, openssh = commands(running)
+  first_byte(running, seen, ours) -- credentials, host key
+  first_byte(running, seen, openssh)
+  local a, b = {}, {}
+  for i = 1, runs do
+    a[i] = first_byte(running, seen, ours)
+    b[i] = first_byte(running, seen, openssh)
+  end
+  restore()
+  print "\n| `echo hello`, profile mid | connect to first byte | of it after the 101 | round trips |"
+  print "|---|---:|---:|---:|"
+  for _, row in ipairs { { "arclua exec", a }, { "ssh, ProxyCommand arclua proxy", b } } do
+    local seconds = median(row[2], "seconds")
+    print(("| %s | %.0f ms | %.0f ms | %d |"):format(row[1], seconds * 1000,
+      (seconds - RENDEZVOUS) * 1000, median(row[2], "rounds")))
+  end
+end
+
+---------------------------------------------------------------- throughput and echo
+
 local function throughput()
   local machines = {}
   for name, program in pairs(FAR) do
@@ -101,3 +200,4 @@ local function throughput()
 end
 
 throughput()
+latency()
