@@ -9,7 +9,7 @@ local relay = require "arclua.emulator.relay"
 local meter, megabytes, runs = arg[1], tonumber(arg[2] or 512), tonumber(arg[3] or 7)
 local bytes = megabytes * 1024 * 1024
 local ROUNDS = 5000
-local RENDEZVOUS = 12 * 0.035 + 0.140 -- of profile mid: TCP, TLS, request, 101 (profile.lua)
+local RENDEZVOUS = 12 * 35 + 140 -- ms of profile mid: TCP, TLS, request, 101 (profile.lua)
 local arclua = core.sys.self()
 
 -- What answers at the far end, for both.
@@ -172,12 +172,12 @@ local function latency()
     b[i] = first_byte(running, seen, openssh)
   end
   restore()
-  print "\n| `echo hello`, profile mid | connect to first byte | of it after the 101 | round trips |"
+  print "\n| `echo hello`, profile mid | connect to first byte | after the 101 | round trips |"
   print "|---|---:|---:|---:|"
   for _, row in ipairs { { "arclua exec", a }, { "ssh, ProxyCommand arclua proxy", b } } do
-    local seconds = median(row[2], "seconds")
-    print(("| %s | %.0f ms | %.0f ms | %d |"):format(row[1], seconds * 1000,
-      (seconds - RENDEZVOUS) * 1000, median(row[2], "rounds")))
+    local ms = median(row[2], "seconds") * 1000
+    print(("| %s | %.0f ms | %.0f ms | %d |"):format(row[1], ms, ms - RENDEZVOUS,
+      median(row[2], "rounds")))
   end
 end
 
