@@ -215,7 +215,7 @@ static bool move(struct arc_wsframes *frames, struct arc_buf *raw,
     arc_ws_mask(to, arc_buf_head(raw), n, frames->mask, frames->turn);
     frames->turn += n;
   } else {
-    memcpy(to, arc_buf_head(raw), n);
+    arc_copy(to, arc_buf_head(raw), n);
   }
   arc_buf_consume(raw, n);
   frames->left -= n;
@@ -310,7 +310,7 @@ bool arc_wsframes_encode(struct arc_wsframes *frames, struct arc_buf *out,
   if (mask) {
     arc_ws_mask(to + header, payload, n, mask, 0);
   } else if (n) {
-    memcpy(to + header, payload, n);
+    arc_copy(to + header, payload, n);
   }
   arc_buf_commit(out, header + n);
   return true;

@@ -6,7 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUF_MIN = 256, BUF_IDLE_MAX = 64 * 1024 };
+enum { BUF_MIN = 256, BUF_IDLE_MAX = 64 * 1024, PIECE = 2048 };
+
+void arc_copy(void *to, const void *from, size_t n) {
+  for (size_t at = 0; at < n; at += PIECE) {
+    memcpy((uint8_t *)to + at, (const uint8_t *)from + at,
+           n - at < PIECE ? n - at : PIECE);
+  }
+}
 
 static void wipe(const struct arc_buf *buf) {
   if (buf->secret && buf->data) {
@@ -35,7 +42,7 @@ static bool grow(struct arc_buf *buf, size_t need) {
   }
   size_t len = arc_buf_len(buf);
   if (buf->data) {
-    memcpy(data, buf->data + buf->start, len);
+    arc_copy(data, buf->data + buf->start, len);
   }
   wipe(buf);
   free(buf->data);
@@ -73,7 +80,7 @@ bool arc_buf_append(struct arc_buf *buf, const void *data, size_t n) {
   if (!to) {
     return false;
   }
-  memcpy(to, data, n);
+  arc_copy(to, data, n);
   buf->end += n;
   return true;
 }
@@ -120,7 +127,7 @@ size_t arc_buf_take(struct arc_buf *buf, void *to, size_t n) {
   size_t len = arc_buf_len(buf);
   size_t take = n < len ? n : len;
   if (take) {
-    memcpy(to, buf->data + buf->start, take);
+    arc_copy(to, buf->data + buf->start, take);
     arc_buf_consume(buf, take);
   }
   return take;
