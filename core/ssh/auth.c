@@ -162,6 +162,10 @@ static int give_up(struct arc_session *s, struct arc_err **err) {
   struct arc_auth *auth = &s->auth;
   if (ssh_userauth_list(s->ssh, NULL)) {
     *err = refused(s);
+  } else if (auth->unasked) {
+    *err = arc_err_reason("ssh.auth-refused",
+                          "user %s was not let in: nobody answered \"%s\"",
+                          s->user, auth->unasked);
   } else if (auth->skip) {
     *err = arc_err_ref(auth->skip);
   } else {

@@ -21,6 +21,18 @@ static const char KEX[] =
     "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,"
     "ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group16-sha512,"
     "diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
+/* What a user's key may be: libssh's own list, and certificates of
+ * sk-ssh-ed25519, which that leaves out. */
+static const char LOGIN_TYPES[] =
+    "ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,"
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com,"
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com,"
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com,"
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,"
+    "rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,"
+    "ssh-ed25519,ecdsa-sha2-nistp521,ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,"
+    "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"
+    "rsa-sha2-512,rsa-sha2-256";
 static const char CIPHERS_AES[] =
     "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
     "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr";
@@ -89,6 +101,7 @@ static bool set_libssh(struct arc_session *s,
       {SSH_OPTIONS_KEY_EXCHANGE, KEX},
       {SSH_OPTIONS_CIPHERS_C_S, ciphers},
       {SSH_OPTIONS_CIPHERS_S_C, ciphers},
+      {SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, LOGIN_TYPES},
       {SSH_OPTIONS_REKEY_DATA, &opts->rekey_bytes},
       {SSH_OPTIONS_REKEY_TIME, &opts->rekey_seconds},
   };
