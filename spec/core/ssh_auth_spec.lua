@@ -15,8 +15,8 @@ describe("ssh authentication", function()
     os.remove(lab:path(name))
     os.remove(lab:path(name .. ".pub"))
     local p <close> = assert(core.process.spawn { args = { "ssh-keygen", "-q", "-N", passphrase,
-      "-f", lab:path(name), ... }, stdin = "null", stdout = "null", stderr = "null",
-      env = { LD_PRELOAD = false } })
+      "-a", "1", "-t", "ed25519", "-f", lab:path(name), ... }, stdin = "null",
+      stdout = "null", stderr = "null", env = { LD_PRELOAD = false } })
     assert.equal(0, assert(p:wait()).status)
     return sys.read_file(lab:path(name .. ".pub"))
   end
@@ -148,6 +148,62 @@ describe("ssh authentication", function()
     assert.equal("in", login({ password = core.secret "open sesame" },
       { "AuthenticationMethods=password,publickey" }))
   end)
+
+  if sshlab.has_pam() then
+    both("keyboard-interactive, given or asked for", function()
+      lab:pam("open sesame")
+      assert.equal("in", login { identities = {}, methods = { "keyboard-interactive" },
+        password = core.secret "open sesame" })
+      local prompt, asked = answers("no", "open sesame")
+      assert.equal("in", login { identities = {}, prompt = prompt,
+        methods = { "keyboard-interactive" } })
+      assert.equal(2, #asked)
+      assert.equal("keyboard-interactive", asked[1].kind)
+      assert.equal("Password: ", asked[1].text)
+      assert.is_false(asked[1].echo)
+    end)
+
+    both("keyboard-interactive with a second factor that is echoed", function()
+      lab:pam("open sesame", { "123456" })
+      local prompt, asked = answers("open sesame", "123456")
+      assert.equal("in", login { identities = {}, prompt = prompt })
+      assert.same({ false, true }, { asked[1].echo, asked[2].echo })
+      prompt, asked = answers("123456")
+      assert.equal("in", login { identities = {}, prompt = prompt,
+        methods = { "keyboard-interactive" }, password = core.secret "open sesame" })
+      assert.equal(1, #asked) -- the password answers the first question
+    end)
+
+    both("a second factor that nobody can give", function()
+      lab:pam("open sesame", { "123456" })
+      local reason, err = login { identities = {}, methods = { "keyboard-interactive" },
+        password = core.secret "open sesame" }
+      assert.equal("ssh.auth-refused", reason)
+      assert.matches('nobody answered "Password: "', err.message, 1, true)
+      assert.equal("ssh.auth-refused", (login { identities = {},
+        methods = { "keyboard-interactive" }, prompt = answers("open sesame") }))
+    end)
+
+    for _, steps in ipairs { "publickey,keyboard-interactive", "keyboard-interactive,publickey",
+        "publickey,keyboard-interactive:pam", "publickey,password keyboard-interactive",
+        "password,keyboard-interactive publickey,keyboard-interactive" } do
+      both("in several steps: " .. steps, function()
+        lab:pam("open sesame")
+        local settings = { "AuthenticationMethods=" .. steps }
+        assert.equal("in", login({ prompt = answers("open sesame", "open sesame") }, settings))
+      end)
+    end
+
+    both("a key, then questions that are answered wrong", function()
+      lab:pam("open sesame")
+      local reason, err = login({ prompt = answers("a", "b", "c", "open sesame") },
+        { "AuthenticationMethods=publickey,keyboard-interactive" })
+      assert.equal("ssh.auth-refused", reason)
+      assert.matches("accepted in part, but sshd wants more: keyboard%-interactive", err.message)
+    end)
+  else
+    pending("keyboard-interactive needs libpam-wrapper")
+  end
 
   both("the time of the login stands still while it asks", function()
     lab:password("open sesame")

@@ -7,7 +7,9 @@ local lab = {}
 lab.__index = lab
 
 local SSHD = "/usr/sbin/sshd"
-local WRAPPER = "/usr/lib/x86_64-linux-gnu/libnss_wrapper.so"
+local LIBS = "/usr/lib/x86_64-linux-gnu/"
+local WRAPPER, PAM = LIBS .. "libnss_wrapper.so", LIBS .. "libpam_wrapper.so"
+local MATRIX = LIBS .. "pam_wrapper/pam_matrix.so"
 local NOBODY = 65534
 
 -- A directory with a host key, a user's key and its authorized_keys.
@@ -67,8 +69,47 @@ function lab:password(text)
     420))
 end
 
+-- From now on sshd asks an ordinary user by PAM for these passwords, one after the other; one in a
+-- table is echoed.
+function lab:pam(...)
+  self:ordinary()
+  if not self.wrapped then
+    self:account(self.user, sys.getuid())
+  end
+  self.service, self.pids = self:path "pam", {}
+  assert(sys.mkdir(self.service, 493))
+  local lines, module = {}, MATRIX .. " passdb=" .. self:path "passdb"
+  for i, word in ipairs { ... } do
+    local echo = type(word) == "table"
+    assert(sys.write_file(self:path("passdb" .. i),
+      ("%s:%s:sshd\n"):format(self.user, echo and word[1] or word), 420))
+    lines[i] = ("auth required %s%d%s"):format(module, i, echo and " echo" or "")
+  end
+  lines[#lines + 1] = ("account required %s1\nsession required %s1\n"):format(module, module)
+  for _, name in ipairs { "sshd", "other" } do
+    assert(sys.write_file(self.service .. "/" .. name, table.concat(lines, "\n"), 420))
+  end
+end
+
+-- True where sshd can ask by PAM.
+function lab.has_pam()
+  return sys.stat(PAM) and sys.stat(MATRIX) and sys.stat(WRAPPER)
+end
+
 function lab:path(name)
   return self.dir .. "/" .. name
+end
+
+-- What sshd is told of its user, and by which libraries.
+function lab:environment()
+  if not self.wrapped then
+    return { LD_PRELOAD = false }
+  end
+  local shadow = self:path "shadow"
+  return { LD_PRELOAD = self.service and PAM .. ":" .. WRAPPER or WRAPPER,
+    PAM_WRAPPER = self.service and "1", PAM_WRAPPER_SERVICE_DIR = self.service,
+    NSS_WRAPPER_PASSWD = self:path "passwd", NSS_WRAPPER_GROUP = self:path "group",
+    NSS_WRAPPER_SHADOW = sys.stat(shadow) and shadow or nil }
 end
 
 -- Starts `sshd -i`; settings are lines of sshd_config ("MaxSessions=1").
@@ -84,20 +125,30 @@ function lab:start(settings, log)
   for _, line in ipairs(settings or {}) do
     set(line)
   end
-  for _, line in ipairs { "UsePAM=no", "StrictModes=no", "LogLevel=QUIET",
+  for _, line in ipairs { "UsePAM=" .. (self.service and "yes" or "no"), "StrictModes=no",
+      "LogLevel=QUIET",
       "HostKey=" .. (self.host or self:path "host"), "AcceptEnv=LAB_*", "SetEnv=HOME=/nonexistent",
       "AuthorizedKeysFile=" .. self:path "authorized" } do
     set(line)
   end
-  local env = { LD_PRELOAD = false }
-  if self.wrapped then
-    env = { LD_PRELOAD = WRAPPER, NSS_WRAPPER_PASSWD = self:path "passwd",
-      NSS_WRAPPER_GROUP = self:path "group",
-      NSS_WRAPPER_SHADOW = sys.stat(self:path "shadow") and self:path "shadow" or nil }
-  end
-  return assert(core.process.spawn { args = args, socket = true, env = env,
+  local sshd = assert(core.process.spawn { args = args, socket = true, env = self:environment(),
     stderr = self.stderr or "null",
     uid = self.uid, gid = self.uid, session = true }) -- killed with all its processes
+  if self.service then
+    self.pids[tostring(sshd:pid())] = true
+  end
+  return sshd
+end
+
+-- libpam-wrapper's directory is /tmp/pam.X; a process that is killed leaves it.
+function lab:tidy()
+  for code = ("0"):byte(), ("z"):byte() do
+    local letter = string.char(code)
+    local pid = sys.read_file("/tmp/pam." .. letter .. "/pid")
+    if pid and self.pids[pid:match("%d+")] then
+      assert(sys.remove("/tmp/pam." .. letter))
+    end
+  end
 end
 
 -- The options of a login that works, with changes.
@@ -133,6 +184,9 @@ function lab:with(fn, changes, settings)
 end
 
 function lab:close()
+  if self.service then
+    self:tidy()
+  end
   assert(sys.remove(self.dir))
 end
 
