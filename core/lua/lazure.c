@@ -73,5 +73,6 @@ void arc_open_azure(lua_State *L) {
   lua_pushcfunction(L, l_relayinfo);
   lua_setfield(L, -2, "relayinfo");
   arc_opentoken(L);
+  arc_openstore(L);
   arc_openarm(L);
 }

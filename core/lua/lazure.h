@@ -13,6 +13,7 @@ void arc_pushrelayinfo(lua_State *L, struct arc_relayinfo *info);
 
 /* Parts of arc_open_azure. */
 void arc_opentoken(lua_State *L);
+void arc_openstore(lua_State *L);
 void arc_openarm(lua_State *L);
 
 #endif

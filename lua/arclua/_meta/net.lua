@@ -31,6 +31,23 @@ function core.token.command(opts) end
 --- The unverified claims of a JWT that may be shown: { tid=, oid=, appid=, upn=, aud=, exp=, iss= } | nil.
 function core.token.claims(secret) end
 
+---------------------------------------------------------------- stored sign-ins (lstore.c, on core/azure/store.c)
+--- One file in a directory of ours (0700): JSON, 0600, replaced as a whole, changed under a lock. A change while another
+--- process makes one fails with code conflict, at once: try again. Errors: config (others may read or write it, damaged), io.
+core.store = {}
+--- Everything but the secrets.
+---@return { default: string?, accounts: table<string,string>[] }|nil, arclua.Error?   every account with its id
+function core.store.read(dir) end
+--- The secret of an account: secret | nil (none) | nil, err.
+function core.store.secret(dir, id) end
+--- Adds or replaces an account; the first one, and with make_default any, becomes the default.
+---@param fields table<string,string>
+---@return true|nil, arclua.Error?
+function core.store.put(dir, id, fields, secret, make_default) end
+function core.store.renew(dir, id, secret) end    -- another secret for an account that is there: boolean | nil, err
+function core.store.remove(dir, id, only) end     -- with only (a secret): if it still has that one; boolean | nil, err
+function core.store.choose(dir, id) end           -- makes it the default: boolean | nil, err
+
 core.arm = {}
 ---@class arclua.ArmPage
 ---@field status integer

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include "azure/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "azure/json.h"
+#include "util/buf.h"
+#include "util/files.h"
+
+enum { STORE_MAX = 4 * 1024 * 1024, STEP = 16 * 1024 };
+
+static const char file_name[] = "tokens.json";
+static const char fresh_name[] = "tokens.json.new"; // the lock's holder alone
+static const char lock_name[] = "tokens.lock";
+
+/* ---- the directory ---------------------------------------------------------
+ */
+
+static struct arc_err *unsafe(const char *dir, const char *what) {
+  return arc_err_new(ARC_E_CONFIG, "%s: %s", dir, what);
+}
+
+/* A descriptor of the directory in *fd; -1 where it is missing. */
+static struct arc_err *open_dir(const char *dir, int *fd) {
+  struct stat st;
+  *fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (*fd < 0) {
+    return errno == ENOENT ? NULL : arc_err_errno(-errno, "open %s", dir);
+  }
+  struct arc_err *err = NULL;
+  if (fstat(*fd, &st)) {
+    err = arc_err_errno(-errno, "stat %s", dir);
+  } else if (st.st_uid != geteuid()) {
+    err = unsafe(dir, "the directory belongs to another user");
+  } else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+    err = unsafe(dir, "others may write to the directory: chmod 700 it");
+  }
+  if (err) {
+    close(*fd);
+    *fd = -1;
+  }
+  return err;
+}
+
+static struct arc_err *make_dir(const char *dir, int *fd) {
+  int error = arc_mkdirs(dir, S_IRWXU);
+  if (error) {
+    return arc_err_errno(-error, "make %s", dir);
+  }
+  struct arc_err *err = open_dir(dir, fd);
+  return err ? err : *fd < 0 ? arc_err_errno(-ENOENT, "open %s", dir) : NULL;
+}
+
+/* Does not wait: the loop goes on, and the caller comes again. */
+static struct arc_err *lock_dir(int dir, int *lock) {
+  *lock = openat(dir, lock_name,
+                 O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                 S_IRUSR | S_IWUSR);
+  if (*lock < 0) {
+    return arc_err_errno(-errno, "open %s", lock_name);
+  }
+  if (flock(*lock, LOCK_EX | LOCK_NB) == 0) {
+    return NULL;
+  }
+  int error = errno;
+  close(*lock);
+  *lock = -1;
+  return error == EWOULDBLOCK
+             ? arc_err_new(ARC_E_CONFLICT,
+                           "another process changes the stored sign-ins")
+             : arc_err_errno(-error, "lock %s", lock_name);
+}
+
+/* ---- the file --------------------------------------------------------------
+ */
+
+static int read_all(int fd, struct arc_buf *into) {
+  for (;;) {
+    uint8_t *room = arc_buf_reserve(into, STEP);
+    ssize_t n = room ? read(fd, room, STEP) : -1;
+    if (n < 0 && room && errno == EINTR) {
+      continue;
+    }
+    if (n <= 0) {
+      return n == 0 ? 0 : room ? errno : ENOMEM;
+    }
+    arc_buf_commit(into, (size_t)n);
+    if (arc_buf_len(into) > STORE_MAX) {
+      return EFBIG;
+    }
+  }
+}
+
+static struct arc_err *read_file(int dir, struct arc_buf *text) {
+  struct stat st;
+  int fd =
+      openat(dir, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) {
+    return errno == ENOENT ? NULL : arc_err_errno(-errno, "open %s", file_name);
+  }
+  struct arc_err *err = NULL;
+  if (fstat(fd, &st)) {
+    err = arc_err_errno(-errno, "stat %s", file_name);
+  } else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
+    err = unsafe(file_name, "not a file of yours");
+  } else if (st.st_mode & (S_IRWXG | S_IRWXO)) {
+    err = unsafe(file_name, "others may read the stored sign-ins: chmod 600 "
+                            "it, or sign in again after `arclua logout --all`");
+  } else {
+    int error = read_all(fd, text);
+    err = error ? arc_err_errno(-error, "read %s", file_name) : NULL;
+  }
+  close(fd);
+  return err;
+}
+
+static bool is_store(const json_t *root) {
+  const char *id;
+  json_t *account;
+  json_t *accounts = json_object_get(root, "accounts");
+  if (!json_is_object(accounts) ||
+      json_integer_value(json_object_get(root, "version")) != 1) {
+    return false;
+  }
+  json_object_foreach(accounts, id, account) {
+    if (!json_is_object(account) || !arc_json_text(account, "secret")) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static struct arc_err *load(int dir, json_t **root) {
+  struct arc_buf text = {.secret = true};
+  struct arc_err *err = dir < 0 ? NULL : read_file(dir, &text);
+  if (!err && arc_buf_len(&text)) {
+    *root =
+        arc_json_secret((const char *)arc_buf_head(&text), arc_buf_len(&text));
+    if (!is_store(*root)) {
+      arc_json_wipe(*root);
+      *root = NULL;
+      err = unsafe(file_name, "damaged, or of a newer arclua: `arclua logout "
+                              "--all` removes it");
+    }
+  } else if (!err) {
+    *root = json_pack("{s:i,s:{}}", "version", 1, "accounts");
+    err = *root ? NULL : arc_err_new(ARC_E_NOMEM, "out of memory");
+  }
+  arc_buf_free(&text);
+  return err;
+}
+
+static int append(const char *text, size_t n, void *buf) {
+  return arc_buf_append(buf, text, n) ? 0 : -1;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t n) {
+  while (n) {
+    ssize_t done = write(fd, data, n);
+    if (done < 0 && errno != EINTR) {
+      return errno;
+    }
+    data += done < 0 ? 0 : done;
+    n -= done < 0 ? 0 : (size_t)done;
+  }
+  return 0;
+}
+
+static int replace(int dir, const struct arc_buf *text) {
+  unlinkat(dir, fresh_name, 0); // of one that died
+  int fd = openat(dir, fresh_name,
+                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                  S_IRUSR | S_IWUSR);
+  if (fd < 0) {
+    return errno;
+  }
+  int error = write_all(fd, arc_buf_head(text), arc_buf_len(text));
+  if (!error && fsync(fd)) {
+    error = errno;
+  }
+  if (close(fd) && !error) {
+    error = errno;
+  }
+  if (!error && (renameat(dir, fresh_name, dir, file_name) || fsync(dir))) {
+    error = errno;
+  }
+  if (error) {
+    unlinkat(dir, fresh_name, 0);
+  }
+  return error;
+}
+
+static struct arc_err *save(int dir, const json_t *root) {
+  struct arc_buf text = {.secret = true};
+  struct arc_err *err = NULL;
+  if (json_dump_callback(root, append, &text, JSON_INDENT(1)) ||
+      !arc_buf_text(&text, "\n")) {
+    err = arc_err_new(ARC_E_NOMEM, "out of memory");
+  } else {
+    int error = replace(dir, &text);
+    err = error ? arc_err_errno(-error, "write %s", file_name) : NULL;
+  }
+  arc_buf_free(&text);
+  return err;
+}
+
+/* ---- changes ---------------------------------------------------------------
+ */
+
+struct change {
+  const char *id;
+  json_t *account; /* or NULL */
+  const struct arc_secret *secret;
+  bool flag;
+  bool done;
+};
+
+/* Sets change->done when root is to be written. */
+typedef struct arc_err *edit(json_t *root, struct change *change);
+
+static struct arc_err *change_locked(int dir, edit *fn, struct change *change) {
+  int lock = -1;
+  json_t *root = NULL;
+  struct arc_err *err = lock_dir(dir, &lock);
+  if (!err) {
+    err = load(dir, &root);
+  }
+  if (!err) {
+    err = fn(root, change);
+  }
+  if (!err && change->done) {
+    err = save(dir, root);
+  }
+  arc_json_wipe(root);
+  if (lock >= 0) {
+    close(lock);
+  }
+  return err;
+}
+
+static struct arc_err *run(const char *path, edit *fn, struct change *change) {
+  int dir = -1;
+  struct arc_err *err =
+      change->account ? make_dir(path, &dir) : open_dir(path, &dir);
+  if (!err && dir >= 0) {
+    err = change_locked(dir, fn, change);
+  }
+  if (dir >= 0) {
+    close(dir);
+  }
+  return err;
+}
+
+static json_t *accounts_of(json_t *root) {
+  return json_object_get(root, "accounts");
+}
+
+static bool is_default(const json_t *root, const char *id) {
+  const char *chosen = arc_json_text(root, "default");
+  return chosen && !strcmp(chosen, id);
+}
+
+/* Takes an account out of the object that owns it, so that it is wiped. */
+static void drop(json_t *root, const char *id) {
+  json_t *old = json_incref(json_object_get(accounts_of(root), id));
+  json_object_del(accounts_of(root), id);
+  arc_json_wipe(old);
+}
+
+static struct arc_err *set_secret(json_t *account,
+                                  const struct arc_secret *secret) {
+  json_t *old = json_incref(json_object_get(account, "secret"));
+  json_t *text = json_stringn(secret->bytes, secret->len);
+  int failed = json_object_set_new(account, "secret", text);
+  if (!failed) {
+    arc_json_wipe(old);
+    return NULL;
+  }
+  json_decref(old);
+  return arc_err_new(ARC_E_CONFIG, "the secret is not UTF-8");
+}
+
+static struct arc_err *put(json_t *root, struct change *change) {
+  struct arc_err *err = set_secret(change->account, change->secret);
+  if (err) {
+    return err;
+  }
+  drop(root, change->id);
+  if (json_object_set(accounts_of(root), change->id, change->account) ||
+      ((change->flag || !json_object_get(root, "default")) &&
+       json_object_set_new(root, "default", json_string(change->id)))) {
+    return arc_err_new(ARC_E_CONFIG, "the account's name is not UTF-8");
+  }
+  change->done = true;
+  return NULL;
+}
+
+static struct arc_err *renew(json_t *root, struct change *change) {
+  json_t *account = json_object_get(accounts_of(root), change->id);
+  change->done = account != NULL;
+  return account ? set_secret(account, change->secret) : NULL;
+}
+
+static bool holds(const json_t *account, const struct arc_secret *secret) {
+  const char *text = arc_json_text(account, "secret");
+  return text && strlen(text) == secret->len &&
+         !memcmp(text, secret->bytes, secret->len);
+}
+
+static struct arc_err *remove_one(json_t *root, struct change *change) {
+  const json_t *account = json_object_get(accounts_of(root), change->id);
+  if (!account || (change->secret && !holds(account, change->secret))) {
+    return NULL;
+  }
+  bool chosen = is_default(root, change->id);
+  drop(root, change->id);
+  if (chosen) {
+    json_object_del(root, "default");
+  }
+  change->done = true;
+  return NULL;
+}
+
+static struct arc_err *choose(json_t *root, struct change *change) {
+  if (json_object_get(accounts_of(root), change->id)) {
+    json_object_set_new(root, "default", json_string(change->id));
+    change->done = true;
+  }
+  return NULL;
+}
+
+struct arc_err *arc_store_read(const char *path, json_t **root) {
+  int dir = -1;
+  *root = NULL;
+  struct arc_err *err = open_dir(path, &dir);
+  if (!err) {
+    err = load(dir, root);
+  }
+  if (dir >= 0) {
+    close(dir);
+  }
+  return err;
+}
+
+struct arc_err *arc_store_put(const char *dir, const char *id, json_t *account,
+                              const struct arc_secret *secret,
+                              bool make_default) {
+  struct change change = {
+      .id = id, .account = account, .secret = secret, .flag = make_default};
+  struct arc_err *err = run(dir, put, &change);
+  arc_json_wipe(account);
+  return err;
+}
+
+struct arc_err *arc_store_renew(const char *dir, const char *id,
+                                const struct arc_secret *secret, bool *done) {
+  struct change change = {.id = id, .secret = secret};
+  struct arc_err *err = run(dir, renew, &change);
+  *done = change.done;
+  return err;
+}
+
+struct arc_err *arc_store_remove(const char *dir, const char *id,
+                                 const struct arc_secret *only, bool *done) {
+  struct change change = {.id = id, .secret = only};
+  struct arc_err *err = run(dir, remove_one, &change);
+  *done = change.done;
+  return err;
+}
+
+struct arc_err *arc_store_choose(const char *dir, const char *id, bool *done) {
+  struct change change = {.id = id};
+  struct arc_err *err = run(dir, choose, &change);
+  *done = change.done;
+  return err;
+}

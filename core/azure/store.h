@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARC_STORE_H
+#define ARC_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "util/err.h"
+#include "util/secret.h"
+
+/* The stored sign-ins: one JSON file in a directory of our own,
+ *   { "version": 1, "default": ID?, "accounts": { ID: { NAME: text ... } } }
+ * where the member "secret" of an account is a refresh token or an
+ * application's secret. Nothing of it is ever a file that others can read, no
+ * symbolic link is followed, a reader sees the old file or the new one, and a
+ * writer holds a lock: when another process does, the error's code is
+ * conflict (nothing was changed; try again). */
+
+/* All of it, for the caller to wipe (arc_json_wipe); no file gives an empty
+ * one. */
+struct arc_err *arc_store_read(const char *dir, json_t **root);
+/* Adds or replaces an account by `account` (taken over, then wiped). */
+struct arc_err *arc_store_put(const char *dir, const char *id, json_t *account,
+                              const struct arc_secret *secret,
+                              bool make_default);
+/* Another secret for an account that is there: a removed one stays away. */
+struct arc_err *arc_store_renew(const char *dir, const char *id,
+                                const struct arc_secret *secret, bool *done);
+/* Removes an account; with `only` no other than one that has this secret. */
+struct arc_err *arc_store_remove(const char *dir, const char *id,
+                                 const struct arc_secret *only, bool *done);
+/* Makes an account the default one. */
+struct arc_err *arc_store_choose(const char *dir, const char *id, bool *done);
+
+#endif
