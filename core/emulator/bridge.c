@@ -351,24 +351,25 @@ static ssize_t fetch(struct end *e) {
   return got ? (ssize_t)got : n;
 }
 
-static bool may_read(const struct end *e, const struct end *to) {
+static bool may_read(struct end *e) {
+  const struct end *to = other(e);
   bool heard_all = e->got_close || e->gone;
   return e->readable && !heard_all &&
          (to->gone || to->out.bytes < e->bridge->rules.budget);
 }
 
-/* Reads and passes on; true: there may be more. */
-static bool pump(struct end *e) {
+/* Reads and passes on. */
+static void pump(struct end *e) {
   struct bridge *b = e->bridge;
   size_t turn = 0;
-  while (turn < TURN_MAX && may_read(e, other(e))) {
+  while (turn < TURN_MAX && may_read(e)) {
     ssize_t n = fetch(e);
     if (n == ARC_AGAIN) {
-      return false;
+      return;
     }
     if (n <= 0) {
       lost(e);
-      return false;
+      return;
     }
     turn += (size_t)n;
     b->heard = arc_loop_now(loop_of(b));
@@ -377,7 +378,6 @@ static bool pump(struct end *e) {
       arc_buf_free(&e->raw); // an idle connection holds no buffer
     }
   }
-  return may_read(e, other(e));
 }
 
 static void flush(struct end *e) {
@@ -409,12 +409,11 @@ static void flush(struct end *e) {
 /* After anything happened; may finish the bridge, so it comes last. */
 static void settle(void *arg) {
   struct bridge *b = arg;
-  bool more = false;
   for (int i = 0; i < 2; i++) {
     flush(&b->ends[i]); // room for what the other side has to say
   }
   for (int i = 0; i < 2; i++) {
-    more = pump(&b->ends[i]) || more;
+    pump(&b->ends[i]);
   }
   for (int i = 0; i < 2; i++) {
     flush(&b->ends[i]);
@@ -422,7 +421,7 @@ static void settle(void *arg) {
   bool gone = b->ends[0].gone && b->ends[1].gone;
   if (gone || (is_over(&b->ends[0]) && is_over(&b->ends[1]))) {
     finish(b, !gone);
-  } else if (more) {
+  } else if (may_read(&b->ends[0]) || may_read(&b->ends[1])) {
     arc_ready_post(loop_of(b), &b->again);
   }
 }
