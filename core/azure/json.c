@@ -34,11 +34,16 @@ static bool too_deep(const char *text, size_t n) {
   return false;
 }
 
-json_t *arc_json_parse(const char *text, size_t n) {
+static json_t *load(const char *text, size_t n, size_t more) {
   json_error_t error;
-  return too_deep(text, n)
-             ? NULL
-             : json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+  size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | more;
+  return too_deep(text, n) ? NULL : json_loadb(text, n, flags, &error);
+}
+
+json_t *arc_json_parse(const char *text, size_t n) { return load(text, n, 0); }
+
+json_t *arc_json_unique(const char *text, size_t n) {
+  return load(text, n, JSON_REJECT_DUPLICATES);
 }
 
 /* All allocators in question end in free: a thread that uses the library at

@@ -15,6 +15,8 @@ void arc_json_wipe(json_t *value);
 /* Parses an ordinary text (any value at the top); NULL when it is not JSON or
  * nested deeper than ARC_JSON_DEPTH_MAX. */
 json_t *arc_json_parse(const char *text, size_t n);
+/* As arc_json_parse; NULL also when an object has two members of one name. */
+json_t *arc_json_unique(const char *text, size_t n);
 
 /* The string member `key` of an object without NUL, or NULL. */
 const char *arc_json_text(const json_t *object, const char *key);

@@ -95,6 +95,7 @@ void arc_open_relay(lua_State *L);
 void arc_open_ssh(lua_State *L);
 void arc_open_crypto(lua_State *L);
 void arc_open_server(lua_State *L);
-void arc_open_bridge(lua_State *L); /* adds to the table of server */
+void arc_open_bridge(lua_State *L);  /* adds to the table of server */
+void arc_open_control(lua_State *L); /* likewise */
 
 #endif

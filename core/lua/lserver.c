@@ -461,5 +461,6 @@ void arc_open_server(lua_State *L) {
   arc_newtype(L, REQUEST_TYPE, request_methods, l_request_gc);
   luaL_newlib(L, functions);
   arc_open_bridge(L);
+  arc_open_control(L);
   lua_setfield(L, -2, "server");
 }

@@ -69,6 +69,7 @@ describe("emulator: a listener", function()
     control:send(0, 'ew":1}')
     assert.is_true(alive(e, control))
     assert.equal(10, e.log:count { event = "control-ignored" })
+    assert.equal(2, e.log:count { event = "control-ignored", kind = "unknown" })
   end)
 
   local BAD = {

@@ -39,6 +39,12 @@ function core.server.ws_close(stream, code, reason) end
 ---   sent, received: payload bytes of sender and listener; ended: who ended it, "sender" or
 ---   "listener"; how: "close", "abort" (code 1006), "protocol", "idle"; code 1005 = a Close without
 function core.server.bridge(sender, sender_early, listener, listener_early, rules) end
+--- What a listener's text message on its control channel says: "renew" and the token (nil: it names
+--- none that is a text), "response", "unknown", or "malformed": no object, not JSON, too long (128
+--- KB) or deep, a name twice, a wrong type.
+---@param message string
+---@return "renew"|"response"|"unknown"|"malformed", string?
+function core.server.control(message) end
 ---@class arclua.Server
 local Server = {}
 function Server:port() end      -- integer

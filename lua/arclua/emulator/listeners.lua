@@ -121,14 +121,14 @@ local function renew(self, emulator, token)
   emulator.log:add("token-renewed", { machine = self.machine.name, id = self.id })
 end
 
--- What is not known is ignored: the protocol may grow.
+-- What is not known is ignored: the protocol may grow. So is what cannot be read: the token that
+-- stands goes on until it expires.
 local function take_text(self, emulator, payload)
-  local message = json.decode(payload)
-  local renewal = type(message) == "table" and message.renewToken
-  if type(renewal) == "table" then
-    renew(self, emulator, type(renewal.token) == "string" and renewal.token or nil)
+  local kind, token = core.server.control(payload)
+  if kind == "renew" then
+    renew(self, emulator, token)
   else
-    emulator.log:add("control-ignored", { machine = self.machine.name, id = self.id })
+    emulator.log:add("control-ignored", { machine = self.machine.name, id = self.id, kind = kind })
   end
 end
 
