@@ -25,7 +25,7 @@ mkdir -p build
 (
   flock 9 # two at once build one after the other
   [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
-  cmake --build --preset "$preset"
+  cmake --build --preset "$preset" --target all fuzz_replay
 ) 9>build/lock
 
 # Nothing of the caller's is read or written: an empty home, no credentials.
@@ -39,6 +39,7 @@ done
 export HOME="$scratch" XDG_STATE_HOME="$scratch/state"
 export XDG_CONFIG_HOME="$scratch/config" XDG_CACHE_HOME="$scratch/cache"
 export ARCLUA_PROGRAM="$PWD/build/$preset/bin/arclua"
+export ARCLUA_REPLAY="$PWD/build/$preset/spec/fuzz/fuzz_replay"
 export LUA_PATH="lua/?.lua;lua/?/init.lua;spec/support/?.lua;;"
 export LUA_CPATH="build/$preset/?.so;;"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The buffer against a plain array, the cursor, UTF-8 against a grammar,
- * base64 there and back. */
+ * base64 there and back, words of a peer as a message. */
 #include "fuzz.h"
 
 #include "crypto/base64.h"
@@ -139,11 +139,25 @@ static void check_buf(struct fuzz_input in) {
   free(model);
 }
 
+/* A server's words before a login, and whatever else becomes a message. */
+static void check_words(struct fuzz_input in) {
+  char *words = fuzz_text(&in, in.left);
+  struct arc_err *err = arc_err_new(ARC_E_UNKNOWN, "%s", words);
+  arc_err_track(err, words);
+  fuzz_check_error(err);
+  for (const char *c = err->tracking_id; *c; c++) {
+    DEMAND(*c >= ' ' && *c <= '~');
+  }
+  arc_err_unref(err);
+  free(words);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fuzz_input in = {data, size};
   check_utf8(data, size);
   check_base64(data, size);
   check_cursor(in);
   check_buf(in);
+  check_words(in);
   return 0;
 }

@@ -2,93 +2,12 @@
 /* The WebSocket stream over a transport whose chunks the input scripts, while
  * its user reads, writes and closes. Input: options, how many sizes, what the
  * user does, the sizes, then the bytes of the peer. */
-#include "fuzz.h"
+#include "line.h"
 
 #include "net/ws.h"
 #include "net/wsframe.h"
 
 enum { WRITES_MAX = 6, TURNS_MAX = 1 << 20 };
-
-struct script {
-  const uint8_t *sizes;
-  size_t n, at;
-};
-
-/* 0 now and then: not ready. */
-static size_t next_size(struct script *script) {
-  uint8_t size = script->n ? script->sizes[script->at++ % script->n] : 255;
-  return size < 128 ? size : (size_t)(size - 127) * 64;
-}
-
-/* The transport: the peer's bytes are there from the start. */
-struct line {
-  struct arc_stream s;
-  struct fuzz_input in;
-  struct script reads, writes;
-  bool stalled_read, stalled_write;
-  bool broken; /* ends with an error */
-  struct arc_buf *sent;
-};
-
-/* Never twice in a row without progress. */
-static size_t step(struct script *script, bool *stalled) {
-  size_t n = next_size(script);
-  if (!n && *stalled) {
-    n = 1;
-  }
-  *stalled = !n;
-  return n;
-}
-
-static ssize_t line_read(struct arc_stream *s, void *to, size_t n) {
-  struct line *line = (struct line *)s;
-  if (!line->in.left) {
-    return line->broken
-               ? arc_stream_fail(s, arc_err_new(ARC_E_CLOSED, "it broke"))
-               : 0;
-  }
-  size_t have = step(&line->reads, &line->stalled_read);
-  if (!have) {
-    return ARC_AGAIN;
-  }
-  have = have < n ? have : n;
-  have = have < line->in.left ? have : line->in.left;
-  memcpy(to, line->in.at, have);
-  line->in.at += have;
-  line->in.left -= have;
-  return (ssize_t)have;
-}
-
-static ssize_t line_write(struct arc_stream *s, const void *from, size_t n) {
-  struct line *line = (struct line *)s;
-  size_t room = step(&line->writes, &line->stalled_write);
-  if (!room) {
-    return ARC_AGAIN;
-  }
-  n = n < room ? n : room;
-  arc_buf_append(line->sent, from, n);
-  return (ssize_t)n;
-}
-
-static void line_free(struct arc_stream *s) {
-  arc_stream_fini(s);
-  free(s);
-}
-
-static void line_abort(struct arc_stream *s, struct arc_err *why) {
-  (void)why;
-  line_free(s);
-}
-
-static const struct arc_stream_class line_class = {
-    .kind = "line",
-    .read = line_read,
-    .write = line_write,
-    .want_read = arc_stream_readable,
-    .want_write = arc_stream_writable,
-    .close = line_free,
-    .abort = line_abort,
-};
 
 /* What must come out, and what comes. */
 struct talk {
@@ -201,15 +120,10 @@ static void converse(struct talk *talk, struct arc_loop *loop,
 static struct arc_stream *open_ws(struct talk *talk, struct arc_loop *loop,
                                   struct fuzz_input in, struct script sizes,
                                   uint8_t options) {
-  struct line *line = calloc(1, sizeof *line);
   size_t early = options & 2 ? in.left / 2 : 0;
-  DEMAND(line);
-  arc_stream_init(&line->s, loop, &line_class, NULL);
-  line->reads = line->writes = sizes;
-  line->writes.at = sizes.n / 2;
+  struct fuzz_input late = {in.at + early, in.left - early};
+  struct line *line = line_new(loop, late, sizes, &talk->sent);
   line->broken = options & 4;
-  line->sent = &talk->sent;
-  line->in = (struct fuzz_input){in.at + early, in.left - early};
   struct arc_stream *ws =
       arc_ws_new(loop, &line->s, talk->role, in.at, early, "the peer");
   DEMAND(ws);
