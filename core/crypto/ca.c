@@ -160,6 +160,18 @@ bool arc_ca_make(struct arc_ca *made, const char *const *names, size_t n) {
   return ok;
 }
 
+bool arc_ca_client(const char *name, struct arc_buf *cert,
+                   struct arc_buf *key) {
+  EVP_PKEY *pkey = EVP_RSA_gen(2048);
+  X509 *x509 = pkey ? begin(pkey, name, NULL) : NULL;
+  bool ok = x509 && X509_sign(x509, pkey, EVP_sha256()) > 0 &&
+            write_cert(x509, cert) && write_key(pkey, key);
+  X509_free(x509);
+  EVP_PKEY_free(pkey);
+  ERR_clear_error();
+  return ok;
+}
+
 void arc_ca_free(struct arc_ca *made) {
   arc_buf_free(&made->ca);
   arc_buf_free(&made->cert);

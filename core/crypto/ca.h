@@ -19,6 +19,9 @@ struct arc_ca {
 /* names: letters, digits, hyphens and dots only; else, or when the library
  * fails, false. Free in both cases. */
 bool arc_ca_make(struct arc_ca *made, const char *const *names, size_t n);
+/* An application's certificate, signed by itself, of one day, and its key (RSA,
+ * as Entra wants it): PEM. */
+bool arc_ca_client(const char *name, struct arc_buf *cert, struct arc_buf *key);
 void arc_ca_free(struct arc_ca *made);
 
 #endif

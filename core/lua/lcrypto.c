@@ -5,6 +5,7 @@
 #include "crypto/ca.h"
 #include "crypto/digest.h"
 #include "crypto/jwt.h"
+#include "lua/lclientcert.h"
 #include "lua/lcore.h"
 
 #define RSA_TYPE "arclua.rsa_key"
@@ -271,5 +272,6 @@ void arc_open_crypto(lua_State *L) {
   new_plain_type(L, BUF_TYPE, l_buf_gc);
   new_plain_type(L, "arclua.crypto.ca", l_ca_gc);
   luaL_newlib(L, functions);
+  arc_add_clientcert(L);
   lua_setfield(L, -2, "crypto");
 }

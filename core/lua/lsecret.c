@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Secrets: userdata that print "<redacted>". */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "lua/lcore.h"
 #include "net/secretline.h"
+#include "util/secretfile.h"
 
 #define SECRET "arclua.secret"
 
@@ -94,43 +91,46 @@ static int l_read_secret(lua_State *L) {
   return arc_await(L, arc_secretline(arc_takestream(L, 1)), got_line);
 }
 
-/* Reads the file into text (SECRET_FILE_MAX + 1 bytes); length or -errno. */
-static ssize_t read_whole(const char *path, char *text) {
-  int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  struct stat st;
-  if (fd < 0) {
-    return -errno;
+struct file_options {
+  bool follow;
+  lua_Integer max;
+};
+
+static const struct arc_opt file_options[] = {
+    {"follow", ARC_OPT_BOOLEAN, offsetof(struct file_options, follow), false, 0,
+     0},
+    {"max", ARC_OPT_INTEGER, offsetof(struct file_options, max), false, 1,
+     1 << 24},
+    {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
+
+/* The bytes are the secret's own: what is cut off is wiped here. */
+static void cut_line_end(struct arc_secret *secret) {
+  while (secret->len && (secret->bytes[secret->len - 1] == '\n' ||
+                         secret->bytes[secret->len - 1] == '\r')) {
+    secret->bytes[--secret->len] = '\0';
   }
-  ssize_t got = 0, n = 1;
-  if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-    got = -EINVAL;
-  }
-  while (got >= 0 && got <= SECRET_FILE_MAX && n > 0) {
-    n = read(fd, text + got, (size_t)(SECRET_FILE_MAX + 1 - got));
-    got = n < 0 ? -errno : got + n;
-  }
-  close(fd);
-  return got > SECRET_FILE_MAX ? -EFBIG : got;
 }
 
 static int l_secret_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
+  struct file_options opts = {.max = SECRET_FILE_MAX};
+  arc_checkoptions(L, 2, file_options, &opts);
   void **box = arc_newbox(L, SECRET);
-  char *text = malloc(SECRET_FILE_MAX + 1);
-  if (!text) {
-    return luaL_error(L, "out of memory");
+  struct arc_secret *secret = NULL;
+  uid_t owner = 0;
+  struct arc_err *failed =
+      arc_secretfile_read(path, (size_t)opts.max, opts.follow, &secret, &owner);
+  if (failed) {
+    return arc_pushfailnew(L, failed);
   }
-  ssize_t n = read_whole(path, text);
-  while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r')) {
-    n--;
-  }
-  *box = n >= 0 ? arc_secret_new(text, (size_t)n) : NULL;
-  explicit_bzero(text, SECRET_FILE_MAX + 1);
-  free(text);
-  if (n < 0) {
-    return arc_pushfailnew(L, arc_err_errno((int)n, "read %s", path));
-  }
-  return *box ? 1 : luaL_error(L, "out of memory");
+  *box = secret;
+  cut_line_end(secret);
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, (lua_Integer)owner);
+  lua_setfield(L, -2, "uid");
+  lua_pushinteger(L, (lua_Integer)secret->len);
+  lua_setfield(L, -2, "size");
+  return 2;
 }
 
 void arc_open_secret(lua_State *L) {

@@ -36,6 +36,12 @@ const struct arc_reason arc_reasons[] = {
     {"cred.az-failed", ARC_E_AUTH, false,
      "run `az account get-access-token` to see what is wrong, often `az "
      "login` mends it"},
+    {"cred.bad-certificate", ARC_E_CONFIG, false,
+     "the file must hold the application's certificate and its RSA key, as PEM "
+     "or PKCS #12; its password goes into AZURE_CLIENT_CERTIFICATE_PASSWORD"},
+    {"cred.certificate-expired", ARC_E_AUTH, false,
+     "upload a new certificate to the application, or correct this "
+     "machine's clock"},
     {"cred.none", ARC_E_AUTH, false,
      "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or "
      "AZURE_ACCESS_TOKEN, or run `az login`"},

@@ -151,8 +151,11 @@ function core.secret_env(name, take) end
 --- The first line of a stream (a terminal, a program's output), which it takes over and closes. Errors: closed, limit.
 ---@return arclua.Secret|nil, arclua.Error?
 function core.read_secret(stream) end
---- From a file (O_NOFOLLOW; trailing newline dropped): secret | nil, err.
-function core.secret_file(path) end
+--- From a regular file (trailing newline dropped). Errors: notfound, denied, io; limit when larger than max.
+---@param path string
+---@param opts { follow: boolean?, max: integer? }?  a symbolic link is followed only with follow; max 65536 bytes
+---@return arclua.Secret|nil, { uid: integer, size: integer }|arclua.Error  whose the file is
+function core.secret_file(path, opts) end
 
 core.sys = {}
 function core.sys.getuid() end               -- effective user id
@@ -197,5 +200,24 @@ function core.crypto.jwt_verify(key, token) end
 --- A CA of one day constrained to names (DNS, and 127.0.0.1), and a server certificate for names.
 ---@return { ca: string, cert: string, key: string }  PEM
 function core.crypto.make_ca(names) end
+--- An application's certificate and RSA key from a file, PEM or PKCS #12. Errors: config (cred.bad-certificate), notfound, denied, io.
+---@param path string
+---@param password arclua.Secret?
+---@return arclua.ClientCertificate|nil, arclua.Error?
+function core.crypto.client_certificate(path, password) end
+---@class arclua.ClientCertificate
+local ClientCertificate = {}
+function ClientCertificate:validity() end       -- from, to: seconds since 1970
+function ClientCertificate:thumbprint() end     -- SHA-256 as base64url: "x5t#S256"
+function ClientCertificate:chain() end          -- base64 of DER, its own first, then its issuers': "x5c"
+--- The signed token (PS256) of two JSON texts.
+---@return arclua.Secret
+function ClientCertificate:sign(header, claims) end
+function ClientCertificate:close() end
+--- claims JSON text of a token that was signed (PS256) with this PEM certificate's key | nil, err.
+function core.crypto.jwt_verify_certificate(pem, token) end
+--- A certificate of one day for an application, signed by itself.
+---@return { cert: string, key: string }  PEM
+function core.crypto.make_client_certificate(name) end
 
 return core

@@ -7,6 +7,7 @@ local emulator = require "arclua.emulator"
 local errors = require "arclua.errors"
 local faults = require "arclua.emulator.faults"
 local profile = require "arclua.emulator.profile"
+local signin = require "arclua.emulator.signin"
 
 local command = { name = "emulator", summary = "a local Azure with Arc machines" }
 
@@ -79,6 +80,9 @@ local function build()
     number("--seed", 1, math.maxinteger)):argname "N"
   parser:option("--log-file", "Append what happens to FILE, one JSON line an event.")
     :argname "FILE"
+  parser:option("--sign-in", "What clients sign in with: " .. table.concat(signin.WAYS, ", ")
+    .. " (secret).", nil, convert.option("--sign-in", convert.one_of(table.unpack(signin.WAYS))))
+    :argname "HOW"
   parser:flag("--as-root", "As root: log in to the machines as root, not as another user.")
   return parser
 end
@@ -148,6 +152,7 @@ function command.run(args)
     faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
     log_file = opts.log_file, profile = opts.profile, windows = opts.windows,
     machine_agent = opts.machine_agent, relay_host = opts.relay_host,
+    sign_in = opts.sign_in,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }
   if not running then

@@ -5,9 +5,11 @@ local azure_cli = require "arclua.credential.azure_cli"
 local cached = require "arclua.credential.cached"
 local chain = require "arclua.credential.default"
 local check = require "arclua.check"
+local client_certificate = require "arclua.credential.client_certificate"
 local client_secret = require "arclua.credential.client_secret"
 local clouds = require "arclua.clouds"
 local real = require "arclua.core"
+local environment = require "arclua.credential.environment"
 local errors = require "arclua.errors"
 local paths = require "arclua.paths"
 local static = require "arclua.credential.static"
@@ -90,6 +92,9 @@ local function environment_members(context)
   return {
     { name = "access token", open = function() return open_token(context) end },
     { name = "client secret", open = function() return open_secret(context) end },
+    { name = "client certificate", open = function()
+      return environment.certificate(context)
+    end },
   }
 end
 
@@ -140,6 +145,28 @@ local function of_chain(opts, list_of)
   return cached.new(chain.new(list), context.core)
 end
 
+-- The credential of the source that open(context) gives.
+local function of_source(opts, open)
+  local context, err = context_of(opts)
+  if not context then
+    return nil, err
+  end
+  local source
+  source, err = open(context)
+  if not source then
+    return nil, err
+  end
+  return cached.new(source, context.core)
+end
+
+local function need(opts, names)
+  for _, name in ipairs(names) do
+    if not opts[name] then
+      error("option '" .. name .. "' is missing", 3)
+    end
+  end
+end
+
 ---@class arclua.CredentialOptions
 ---@field cloud arclua.Cloud?    default: what ARCLUA_CLOUD names, else public
 ---@field tenant string?         GUID or domain name
@@ -155,7 +182,8 @@ function credential.default(opts)
   return of_chain(opts, members)
 end
 
---- AZURE_ACCESS_TOKEN, else AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET.
+--- AZURE_ACCESS_TOKEN, else AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET or
+--- AZURE_CLIENT_CERTIFICATE_PATH.
 --- Errors: config; auth (cred.none) at the first token when none is set.
 ---@param opts arclua.CredentialOptions?
 ---@return arclua.Credential|nil, arclua.Error?
@@ -170,16 +198,7 @@ end
 ---@return arclua.Credential|nil, arclua.Error?
 function credential.azure_cli(opts)
   opts = check.options(opts, rules { primitives = "table" })
-  local context, err = context_of(opts)
-  if not context then
-    return nil, err
-  end
-  local source
-  source, err = open_cli(context)
-  if not source then
-    return nil, err
-  end
-  return cached.new(source, context.core)
+  return of_source(opts, open_cli)
 end
 
 --- An application (client credentials grant). A secret given as text stays in Lua's memory:
@@ -191,29 +210,41 @@ end
 function credential.client_secret(opts)
   opts = check.options(opts, rules { client_id = "string", client_secret = "string|secret",
     primitives = "table" })
-  for _, name in ipairs { "tenant", "client_id", "client_secret" } do
-    if not opts[name] then
-      error("option '" .. name .. "' is missing", 2)
+  need(opts, { "tenant", "client_id", "client_secret" })
+  return of_source(opts, function(context)
+    local secret = opts.client_secret
+    if type(secret) == "string" then
+      secret = context.core.secret(secret)
     end
-  end
-  local context, err = context_of(opts)
-  if not context then
-    return nil, err
-  end
-  local secret = opts.client_secret
-  if type(secret) == "string" then
-    secret = context.core.secret(secret)
-  end
-  local tenant, source
-  tenant, err = clouds.tenant(opts.tenant)
-  if tenant then
-    source, err = client_secret.new({ cloud = context.cloud, tenant = tenant,
+    local tenant, err = clouds.tenant(opts.tenant)
+    if not tenant then
+      return nil, err
+    end
+    return client_secret.new({ cloud = context.cloud, tenant = tenant,
       client_id = opts.client_id, secret = secret }, context.core)
-  end
-  if not source then
-    return nil, err
-  end
-  return cached.new(source, context.core)
+  end)
+end
+
+--- An application with a certificate: a file of PEM or PKCS #12 with its RSA key, too.
+--- Raises: tenant, client_id or certificate is missing.
+--- Errors: config (cred.bad-certificate), notfound, denied, io; at the first token auth
+--- (cred.certificate-expired).
+---@param opts { tenant: string, client_id: string, certificate: string, password: arclua.Secret?,
+---   send_chain: boolean? }  certificate: the file's path; send_chain: with its issuers
+---@return arclua.Credential|nil, arclua.Error?
+function credential.client_certificate(opts)
+  opts = check.options(opts, rules { client_id = "string", certificate = "string",
+    password = "secret", send_chain = "boolean", primitives = "table" })
+  need(opts, { "tenant", "client_id", "certificate" })
+  return of_source(opts, function(context)
+    local tenant, err = clouds.tenant(opts.tenant)
+    if not tenant then
+      return nil, err
+    end
+    return client_certificate.new({ cloud = context.cloud, tenant = tenant,
+      client_id = opts.client_id, path = opts.certificate, password = opts.password,
+      send_chain = opts.send_chain }, context.core)
+  end)
 end
 
 --- A token that somebody else got; it is not renewed.

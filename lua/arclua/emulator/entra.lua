@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The token endpoint: client credentials of one application in one tenant.
+local assertions = require "arclua.emulator.assertions"
 local core = require "arclua.core"
 local json = require "arclua.json"
 local text = require "arclua.emulator.text"
@@ -66,6 +67,8 @@ local function check_client(state, form)
   elseif form.client_id ~= state.client_id then
     return { 400, "unauthorized_client", 700016, ("Application with identifier '%s' was not "
       .. "found in the directory."):format(text.plain(form.client_id or "", 100)) }
+  elseif form.client_assertion then
+    return assertions.refusal(state, form)
   elseif not form.client_secret then
     return { 401, "invalid_client", 7000218, "The request body must contain the following "
       .. "parameter: 'client_assertion' or 'client_secret'." }
@@ -123,7 +126,7 @@ local function discovery(state, tenant)
     authorization_endpoint = base .. "/oauth2/v2.0/authorize",
     device_authorization_endpoint = base .. "/oauth2/v2.0/devicecode",
     jwks_uri = base .. "/discovery/v2.0/keys",
-    token_endpoint_auth_methods_supported = json.array { "client_secret_post" },
+    token_endpoint_auth_methods_supported = json.array { "client_secret_post", "private_key_jwt" },
     response_types_supported = json.array { "code" },
     id_token_signing_alg_values_supported = json.array { "RS256" },
   }

@@ -13,6 +13,7 @@ local log = require "arclua.emulator.log"
 local machine = require "arclua.emulator.machine"
 local node = require "arclua.emulator.node"
 local relay = require "arclua.emulator.relay"
+local signin = require "arclua.emulator.signin"
 local state = require "arclua.emulator.state"
 local throttle = require "arclua.emulator.throttle"
 
@@ -29,7 +30,7 @@ local OPTIONS = {
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
   token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
   bound = "boolean", profile = "string", domain = "string", windows = "integer",
-  machine_agent = "string", relay_host = "string", bridge = "table",
+  machine_agent = "string", relay_host = "string", bridge = "table", sign_in = "string",
 }
 
 ---@class arclua.Emulator
@@ -75,7 +76,6 @@ local function fill_env(self)
   self.env = {
     ARCLUA_CLOUD = self.cloud,
     AZURE_TENANT_ID = s.tenant, AZURE_CLIENT_ID = s.client_id,
-    AZURE_CLIENT_SECRET = s.client_secret,
     AZURE_AUTHORITY_HOST = s.cloud.authority,
     ARCLUA_USER = self.who.user, ARCLUA_IDENTITY = dir .. "/id_ed25519",
     ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_SSH_CONFIG = "none",
@@ -116,6 +116,7 @@ local function listen(self, port)
   return files.all {
     function() return core.sys.write_file(self.state.cloud.ca, made.ca, 384) end,
     function() return core.sys.write_file(self.cloud, json.encode(self.state.cloud), 384) end,
+    function() return signin.export(self) end,
     function() return write_listeners(self) end,
   }
 end
@@ -125,6 +126,7 @@ local function run(self, opts)
     -- First of all the guardian: what follows takes its time, and whoever started us may die.
     function() return files.make_dirs(self, opts) end,
     function() return state.make_secrets(self.state) end,
+    function() return signin.make(self.state, opts.sign_in or "secret") end,
     function() return files.make_privsep(self) end,
     function() return files.make_identity(self) end,
     function() return listen(self, opts.port or 0) end,
@@ -154,6 +156,7 @@ end
 ---@field registration_delay number?    seconds that registering takes
 ---@field token_lifetime number?        seconds
 ---@field rendezvous number?            seconds that an agent has to accept (30)
+---@field sign_in string?              what env signs in with: "secret" (default) or "certificate"
 ---@field as_root boolean?              as root: log in as root, not as another user
 ---@field way string?                   how the machines get a user: "wrapper", "mount", "plain";
 ---   default the first that works (emulator/account.lua)
@@ -179,6 +182,7 @@ function emulator.start(opts)
   if not (opts.relay_host or "localhost"):find "^%a[%w%-%.]*$" then
     error("option 'relay_host': the name of a host, got '" .. opts.relay_host .. "'", 2)
   end
+  signin.check(opts.sign_in or "secret")
   local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound,
     names = host_names(opts.domain), listeners = {}, pendings = {},
     advertise = (opts.relay_host or "localhost"):lower(), dice = faults.new(opts.seed),

@@ -1,0 +1,62 @@
+-- SPDX-License-Identifier: MIT
+-- By which credential the emulator's clients sign in: what it makes and what it exports.
+local core = require "arclua.core"
+
+local signin = {}
+
+--- What sign_in may be; the first is the default.
+signin.WAYS = { "secret", "certificate" }
+
+-- Set, but empty: what the caller's own environment says does not count.
+local ABSENT = ""
+
+local WAYS = {}
+
+WAYS.secret = {
+  env = function(self)
+    return { AZURE_CLIENT_SECRET = self.state.client_secret }
+  end,
+}
+
+WAYS.certificate = {
+  make = function(state)
+    state.certificate = core.crypto.make_client_certificate("arclua emulator's application")
+  end,
+  write = function(self)
+    local certificate = self.state.certificate
+    return core.sys.write_file(self.client_dir .. "/client.pem", certificate.cert
+      .. certificate.key, 384)
+  end,
+  env = function(self)
+    return { AZURE_CLIENT_SECRET = ABSENT, AZURE_CLIENT_CERTIFICATE_PASSWORD = ABSENT,
+      AZURE_CLIENT_CERTIFICATE_PATH = self.client_dir .. "/client.pem" }
+  end,
+}
+
+--- Raises: there is no such way.
+function signin.check(way)
+  if not WAYS[way] then
+    error(("option 'sign_in': %s expected, got '%s'"):format(table.concat(signin.WAYS, ", "),
+      way), 3)
+  end
+end
+
+--- Makes the secrets of the way.
+function signin.make(state, way)
+  state.sign_in = WAYS[way]
+  if state.sign_in.make then
+    state.sign_in.make(state)
+  end
+  return true
+end
+
+--- Writes its files, and adds its variables to emulator.env.
+function signin.export(self)
+  local way = self.state.sign_in
+  for name, value in pairs(way.env(self)) do
+    self.env[name] = value
+  end
+  return not way.write or way.write(self)
+end
+
+return signin
