@@ -43,6 +43,12 @@ describe("emulator: Entra", function()
     assert.equal(90002, body.error_codes[1])
   end)
 
+  it("knows its ways of signing in", function()
+    local ok, why = pcall(require("arclua.emulator").start, { sign_in = "magic" })
+    assert.is_false(ok)
+    assert.matches("option 'sign_in': secret, certificate.* expected, got 'magic'", why)
+  end)
+
   with("has faults", { machines = 1 }, function(e)
     e:fault { at = "entra", kind = "answer", status = 429, error = "temporarily_unavailable",
       number = 90055, retry_after = 7, times = 1 }

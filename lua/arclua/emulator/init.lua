@@ -126,7 +126,7 @@ local function run(self, opts)
     -- First of all the guardian: what follows takes its time, and whoever started us may die.
     function() return files.make_dirs(self, opts) end,
     function() return state.make_secrets(self.state) end,
-    function() return signin.make(self.state, opts.sign_in or "secret") end,
+    function() return signin.make(self.state, opts.sign_in) end,
     function() return files.make_privsep(self) end,
     function() return files.make_identity(self) end,
     function() return listen(self, opts.port or 0) end,
@@ -182,7 +182,7 @@ function emulator.start(opts)
   if not (opts.relay_host or "localhost"):find "^%a[%w%-%.]*$" then
     error("option 'relay_host': the name of a host, got '" .. opts.relay_host .. "'", 2)
   end
-  signin.check(opts.sign_in or "secret")
+  signin.check(opts.sign_in)
   local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound,
     names = host_names(opts.domain), listeners = {}, pendings = {},
     advertise = (opts.relay_host or "localhost"):lower(), dice = faults.new(opts.seed),

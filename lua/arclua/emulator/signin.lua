@@ -33,9 +33,9 @@ WAYS.certificate = {
   end,
 }
 
---- Raises: there is no such way.
+--- Checks a way; nil is the default. Raises: there is no such way.
 function signin.check(way)
-  if not WAYS[way] then
+  if not WAYS[way or "secret"] then
     error(("option 'sign_in': %s expected, got '%s'"):format(table.concat(signin.WAYS, ", "),
       way), 3)
   end
@@ -43,7 +43,7 @@ end
 
 --- Makes the secrets of the way.
 function signin.make(state, way)
-  state.sign_in = WAYS[way]
+  state.sign_in = WAYS[way or "secret"]
   if state.sign_in.make then
     state.sign_in.make(state)
   end
