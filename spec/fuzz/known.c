@@ -41,7 +41,8 @@ static void tame(char *host) {
   }
 }
 
-static void check_policy(const char *path, const char *host) {
+static void check_policy(const char *path, const char *host,
+                         enum arc_hash_hosts hash) {
   const char *const files[] = {path, NULL};
   const char *types[TYPES_MAX];
   static const char type[] = "ssh-ed25519", key[] = "AAAAC3NzaC1lZDI1NTE5";
@@ -55,7 +56,7 @@ static void check_policy(const char *path, const char *host) {
   DEMAND(n <= TYPES_MAX && (was != ARC_UNKNOWN || !n));
   DEMAND(was != ARC_CHANGED || (n && place.line));
   enum arc_known now =
-      arc_known_hosts_add(known, files, host, type, key, &place);
+      arc_known_hosts_add(known, files, host, type, key, hash, &place);
   DEMAND(now == (was == ARC_UNKNOWN ? ARC_KNOWN : was));
   DEMAND(arc_known_hosts_check(known, files, host, type, key, NULL) == now);
   arc_loop_free(loop);
@@ -76,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   arc_known_file_free(f);
   tame(host);
   if (*host) {
-    check_policy(path, host);
+    check_policy(path, host, (enum arc_hash_hosts)(size % 3));
   }
   free(host);
   close(fd);
