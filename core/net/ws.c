@@ -207,7 +207,7 @@ static struct arc_err *lost(struct ws *ws, struct arc_err *cause) {
       "relay.reset", "%s broke off without a Close%s%s", ws->s.name,
       cause ? ": " : "", cause ? cause->message : "");
   err->status = 1006;
-  err->cause = arc_err_ref(cause);
+  arc_err_because(err, cause);
   return err;
 }
 
@@ -354,7 +354,9 @@ static void keep_alive(void *arg) {
     encode(ws, ARC_WSOP_PING, "", 0);
   }
   flush(ws);
-  watch_silence(ws);
+  if (!ws->ended) {
+    watch_silence(ws);
+  }
 }
 
 /* ---- the stream ------------------------------------------------------------

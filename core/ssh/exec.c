@@ -170,9 +170,7 @@ static bool session_dead(struct arc_exec *x) {
   } else if (!x->why && !x->has_status && !x->signal[0]) {
     x->why = arc_err_at(arc_err_reason("ssh.lost", "%s", s->err->message),
                         "ssh.exec", "command");
-    if (!x->why->cause) {
-      x->why->cause = arc_err_ref(s->err);
-    }
+    arc_err_because(x->why, s->err);
   }
   x->confirmed = x->has_status || x->signal[0];
   return true;

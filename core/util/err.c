@@ -20,13 +20,15 @@ static const char *const code_names[ARC_E_COUNT] = {
     "conflict", "throttled", "unavailable", "protocol", "limit",
     "hostkey",  "config",    "io",          "nomem"};
 
-/* Handed out when there is no memory for a better one; refs 0 marks it. */
+/* Handed out when there is no memory for a better one; refs 0 marks it. Many
+ * may hold it: nothing of one failure is noted in it. */
 static struct arc_err *out_of_memory(void) {
   static union {
     struct arc_err err;
     char room[sizeof(struct arc_err) + 16];
   } nomem;
   nomem.err.code = ARC_E_NOMEM;
+  nomem.err.status = 0;
   nomem.err.retry_after = -1;
   memcpy(nomem.room + offsetof(struct arc_err, message), "out of memory", 14);
   return &nomem.err;
@@ -102,17 +104,19 @@ struct arc_err *arc_err_reason(const char *reason, const char *format, ...) {
   va_start(args, format);
   struct arc_err *err = make(known->code, format, args);
   va_end(args);
-  err->reason = known->name;
-  err->retryable = known->retryable;
+  if (err->refs) {
+    err->reason = known->name;
+    err->retryable = known->retryable;
+  }
   return err;
 }
 
 struct arc_err *arc_err_at(struct arc_err *err, const char *op,
                            const char *phase) {
-  if (!err->op) {
+  if (err->refs && !err->op) {
     err->op = op;
   }
-  if (!err->phase) {
+  if (err->refs && !err->phase) {
     err->phase = phase;
   }
   return err;
@@ -156,6 +160,12 @@ struct arc_err *arc_err_errno(int status, const char *format, ...) {
       arc_err_new(code_of_errno(number), "%s: %s", what, strerror(number));
   err->status = number;
   return err;
+}
+
+void arc_err_because(struct arc_err *err, struct arc_err *cause) {
+  if (err->refs && !err->cause) {
+    err->cause = arc_err_ref(cause);
+  }
 }
 
 void arc_err_track(struct arc_err *err, const char *id) {

@@ -59,6 +59,8 @@ struct arc_err *arc_err_errno(int status, const char *format, ...)
 /* Says where it happened, unless that is set; returns err. Static texts. */
 struct arc_err *arc_err_at(struct arc_err *err, const char *op,
                            const char *phase);
+/* Notes what it comes of, unless that is set; takes a reference. */
+void arc_err_because(struct arc_err *err, struct arc_err *cause);
 /* Notes by what name the service knows the request: its printable text. */
 void arc_err_track(struct arc_err *err, const char *id);
 struct arc_err *arc_err_ref(struct arc_err *err);
