@@ -276,11 +276,12 @@ static ssize_t shape_write(struct arc_stream *s, const void *from, size_t n) {
   }
   n = n < CHUNK ? n : CHUNK;
   bool idle = !h->out.first;
-  if (!put(&h->out, from, n, arrival(h, &h->out, 0, n))) {
+  int64_t due = arrival(h, &h->out, 0, n);
+  if (!put(&h->out, from, n, due)) {
     return arc_stream_fail(s, arc_err_new(ARC_E_NOMEM, "out of memory"));
   }
   if (idle) {
-    arc_timer_start(s->loop, &h->out.timer, h->out.first->due, pump_out, h);
+    arc_timer_start(s->loop, &h->out.timer, due, pump_out, h);
   }
   return (ssize_t)n;
 }

@@ -38,15 +38,15 @@ struct fdstream {
   int parts;  /* the stream itself and its poll handles: all must be gone */
 };
 
-/* The one terminal whose echo is off (fd 0: none); static, since a signal
+/* The one terminal whose echo is off (fd -1: none); static, since a signal
  * handler that leaves the program at once must be able to put it back. */
 static struct {
   struct termios before;
   volatile int fd;
-} restore;
+} restore = {.fd = -1};
 
 void arc_fdstream_show_echo(void) {
-  if (restore.fd) {
+  if (restore.fd >= 0) {
     tcsetattr(restore.fd, TCSANOW, &restore.before);
   }
 }
@@ -266,7 +266,7 @@ static void fd_shutdown(struct arc_stream *s) {
 static void destroy(struct fdstream *f) {
   if (f->hides) {
     arc_fdstream_show_echo();
-    restore.fd = 0;
+    restore.fd = -1;
   }
   arc_stream_fini(&f->base);
   drop_side(&f->in);
@@ -398,7 +398,7 @@ struct arc_stream *arc_fdstream_terminal(struct arc_loop *loop, bool echo,
     return NULL;
   }
   struct arc_stream *s = arc_fdstream_new(loop, fd, -1, "the terminal");
-  if (s && !echo && !restore.fd) {
+  if (s && !echo && restore.fd < 0) {
     self(s)->hides = true;
     restore.before = hidden;
     restore.fd = fd;
@@ -414,9 +414,10 @@ int arc_fdstream_pair(struct arc_loop *loop, struct arc_stream *pair[2]) {
     return -errno;
   }
   pair[0] = arc_fdstream_new(loop, fds[0], -1, "pair");
-  pair[1] = pair[0] ? arc_fdstream_new(loop, fds[1], -1, "pair") : NULL;
-  if (!pair[1]) {
+  pair[1] = arc_fdstream_new(loop, fds[1], -1, "pair");
+  if (!pair[0] || !pair[1]) {
     arc_stream_close(pair[0]);
+    arc_stream_close(pair[1]);
     return -ENOMEM;
   }
   return 0;

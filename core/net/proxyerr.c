@@ -43,7 +43,7 @@ static struct arc_err *refused_answer(const struct arc_dial *dial,
 
 /* The answer of an HTTP proxy to CONNECT. */
 static struct arc_err *answer_error(const struct arc_dial *dial, long status) {
-  char how[16];
+  char how[24];
   struct arc_err *err;
   snprintf(how, sizeof how, "%ld", status);
   if (status == 407 || status == 401) { // tinyproxy's for a wrong password

@@ -41,7 +41,7 @@ static void at_end(struct secretline *self) {
 
 static void more(void *arg) {
   struct secretline *self = arg;
-  ssize_t n;
+  ssize_t n = ARC_AGAIN;
   while (self->held < sizeof self->bytes &&
          (n = arc_stream_read(self->from, self->bytes + self->held,
                               sizeof self->bytes - self->held)) > 0) {
