@@ -44,7 +44,7 @@ struct bridge {
   struct arc_bridge_report report;
   struct arc_timer idle, timer;
   struct arc_ready again;
-  int64_t heard; /* when a frame came last */
+  int64_t heard; /* when bytes came, or were taken, last */
   bool ending;   /* both have been told that it is over */
 };
 
@@ -372,7 +372,9 @@ static void pump(struct end *e) {
       return;
     }
     turn += (size_t)n;
-    b->heard = arc_loop_now(loop_of(b));
+    if (!b->ending) { // from then on only taking counts
+      b->heard = arc_loop_now(loop_of(b));
+    }
     decode(e);
     if (e->deaf || !arc_buf_len(&e->raw)) {
       arc_buf_free(&e->raw); // an idle connection holds no buffer
