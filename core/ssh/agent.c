@@ -150,6 +150,18 @@ static void fail(struct arc_agent_job *job, const char *why) {
   }
 }
 
+/* Tells libssh. Whoever cannot be answered is let go: its thread comes back. */
+static void tell(struct arc_agent_job *job, const void *message, size_t n) {
+  if (job->lib.stream && !arc_agent_peer_send(&job->lib, message, n)) {
+    arc_agent_peer_close(&job->lib);
+  }
+}
+
+static void tell_failure(struct arc_agent_job *job) {
+  static const uint8_t failure[] = {ARC_AGENT_FAILURE};
+  tell(job, failure, sizeof failure);
+}
+
 /* The keys in the answer; those that libssh does not know are left out. */
 static bool read_keys(struct arc_agent_job *job, struct arc_cursor cur) {
   uint8_t type = arc_cursor_u8(&cur);
@@ -161,8 +173,8 @@ static bool read_keys(struct arc_agent_job *job, struct arc_cursor cur) {
   while (job->keys && n--) {
     uint32_t len;
     uint32_t comment;
-    const uint8_t *blob = arc_agent_string(&cur, &len);
-    if (!blob || !arc_agent_string(&cur, &comment)) {
+    const uint8_t *blob = arc_cursor_string(&cur, &len);
+    if (!blob || !arc_cursor_string(&cur, &comment)) {
       return false;
     }
     struct arc_pubkey *key = arc_pubkey_new(blob, len);
@@ -174,7 +186,6 @@ static bool read_keys(struct arc_agent_job *job, struct arc_cursor cur) {
 }
 
 static void hear_agent(struct arc_agent_job *job, struct arc_cursor message) {
-  static const uint8_t failure[] = {ARC_AGENT_FAILURE};
   if (job->listing) {
     job->listing = false;
     if (!read_keys(job, message)) {
@@ -182,16 +193,15 @@ static void hear_agent(struct arc_agent_job *job, struct arc_cursor message) {
     }
     arc_ready_post(job->worker->loop, &job->listed);
   } else if (message.left && *message.at == ARC_AGENT_SIGNED) {
-    arc_agent_peer_send(&job->lib, message.at, message.left);
+    tell(job, message.at, message.left);
   } else {
     fail(job, "refused to sign");
-    arc_agent_peer_send(&job->lib, failure, sizeof failure);
+    tell_failure(job);
   }
 }
 
 /* The agent has gone: so has who waits for it. */
 static void lose_agent(struct arc_agent_job *job) {
-  static const uint8_t failure[] = {ARC_AGENT_FAILURE};
   if (job->agent.stream) {
     fail(job, "closed the connection");
     arc_agent_peer_close(&job->agent);
@@ -200,7 +210,7 @@ static void lose_agent(struct arc_agent_job *job) {
     job->listing = false;
     arc_ready_post(job->worker->loop, &job->listed);
   } else if (job->last >= 0) {
-    arc_agent_peer_send(&job->lib, failure, sizeof failure);
+    tell_failure(job);
   }
 }
 
@@ -211,11 +221,10 @@ static bool tell_picks(struct arc_agent_job *job) {
   static const uint8_t type = ARC_AGENT_KEYS;
   struct arc_buf buf = {0};
   bool fine = arc_buf_append(&buf, &type, 1) &&
-              arc_agent_number(&buf, (uint32_t)job->n_picks);
+              arc_buf_u32(&buf, (uint32_t)job->n_picks);
   for (int i = 0; fine && i < job->n_picks; i++) {
-    fine =
-        arc_agent_append(&buf, job->picks[i].offer, job->picks[i].offer_len) &&
-        arc_agent_append(&buf, "", 0);
+    fine = arc_buf_string(&buf, job->picks[i].offer, job->picks[i].offer_len) &&
+           arc_buf_string(&buf, "", 0);
   }
   fine = fine &&
          arc_agent_peer_send(&job->lib, arc_buf_head(&buf), arc_buf_len(&buf));
@@ -223,23 +232,33 @@ static bool tell_picks(struct arc_agent_job *job) {
   return fine;
 }
 
+/* Its place, or n_picks. */
+static int find_pick(const struct arc_agent_job *job, const uint8_t *blob,
+                     size_t n) {
+  int i = 0;
+  while (i < job->n_picks && (job->picks[i].offer_len != n ||
+                              memcmp(job->picks[i].offer, blob, n) != 0)) {
+    i++;
+  }
+  return i;
+}
+
 /* libssh asks for a signature by what was offered: the agent knows the key by
  * its own name. */
 static bool pass_request(struct arc_agent_job *job, struct arc_cursor cur) {
   static const uint8_t type = ARC_AGENT_SIGN;
   uint32_t n;
-  const uint8_t *blob = arc_agent_string(&cur, &n);
-  struct arc_buf buf = {0};
-  int i = 0;
-  while (
-      blob && i < job->n_picks &&
-      (job->picks[i].offer_len != n || memcmp(job->picks[i].offer, blob, n))) {
-    i++;
+  const uint8_t *blob = arc_cursor_string(&cur, &n);
+  int i = blob ? find_pick(job, blob, n) : job->n_picks;
+  if (i == job->n_picks || !job->agent.stream) {
+    return false;
   }
+  const struct pick *pick = &job->picks[i];
+  struct arc_buf buf = {0};
   bool fine =
-      blob && i < job->n_picks && arc_buf_append(&buf, &type, 1) &&
-      arc_agent_append(&buf, job->picks[i].signer, job->picks[i].signer_len) &&
-      arc_buf_append(&buf, cur.at, cur.left) && job->agent.stream &&
+      arc_buf_append(&buf, &type, 1) &&
+      arc_buf_string(&buf, pick->signer, pick->signer_len) &&
+      arc_buf_append(&buf, cur.at, cur.left) &&
       arc_agent_peer_send(&job->agent, arc_buf_head(&buf), arc_buf_len(&buf));
   job->last = i;
   arc_buf_free(&buf);
@@ -247,13 +266,12 @@ static bool pass_request(struct arc_agent_job *job, struct arc_cursor cur) {
 }
 
 static void hear_lib(struct arc_agent_job *job, struct arc_cursor message) {
-  static const uint8_t failure[] = {ARC_AGENT_FAILURE};
   uint8_t type = arc_cursor_u8(&message);
   bool fine = type == ARC_AGENT_LIST   ? tell_picks(job)
               : type == ARC_AGENT_SIGN ? pass_request(job, message)
                                        : false;
   if (!fine) {
-    arc_agent_peer_send(&job->lib, failure, sizeof failure);
+    tell_failure(job);
   }
 }
 
@@ -310,6 +328,10 @@ static void job_closed(uv_handle_t *handle) { free(handle); }
 /* ---- for the login --------------------------------------------------------
  */
 
+static struct arc_err *no_memory(void) {
+  return arc_err_new(ARC_E_NOMEM, "no memory for the SSH agent");
+}
+
 struct arc_agent_job *arc_agent_open(struct arc_loop *loop, const char *path,
                                      void (*done)(void *), void *arg,
                                      struct arc_err **err) {
@@ -328,7 +350,7 @@ struct arc_agent_job *arc_agent_open(struct arc_loop *loop, const char *path,
     arc_stream_close(stream);
     free(job ? job->path : NULL);
     free(job);
-    *err = arc_err_new(ARC_E_NOMEM, "no memory for the SSH agent");
+    *err = no_memory();
     return NULL;
   }
   uv_unref((uv_handle_t *)&job->async);
@@ -340,7 +362,11 @@ struct arc_agent_job *arc_agent_open(struct arc_loop *loop, const char *path,
   job->listing = true;
   arc_ready_init(&job->listed, told, job);
   arc_ready_init(&job->ready, back, job);
-  arc_agent_peer_send(&job->agent, &list, sizeof list);
+  if (!arc_agent_peer_send(&job->agent, &list, sizeof list)) {
+    arc_agent_free(job);
+    *err = no_memory();
+    return NULL;
+  }
   talk(job);
   return job;
 }

@@ -3,24 +3,9 @@
 
 enum { MESSAGE_MAX = 256 * 1024, CHUNK = 4096 };
 
-bool arc_agent_number(struct arc_buf *buf, uint32_t n) {
-  uint8_t bytes[4] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
-                      (uint8_t)n};
-  return arc_buf_append(buf, bytes, sizeof bytes);
-}
-
-bool arc_agent_append(struct arc_buf *buf, const void *bytes, size_t n) {
-  return arc_agent_number(buf, (uint32_t)n) && arc_buf_append(buf, bytes, n);
-}
-
-const uint8_t *arc_agent_string(struct arc_cursor *cur, uint32_t *n) {
-  *n = arc_cursor_u32(cur);
-  return arc_cursor_bytes(cur, *n);
-}
-
 bool arc_agent_peer_send(struct arc_agent_peer *peer, const void *message,
                          size_t n) {
-  return arc_agent_append(&peer->out, message, n);
+  return arc_buf_string(&peer->out, message, n);
 }
 
 static bool flush(struct arc_agent_peer *peer) {

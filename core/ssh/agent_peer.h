@@ -30,14 +30,9 @@ bool arc_agent_peer_run(struct arc_agent_peer *peer, void (*fn)(void *),
 bool arc_agent_peer_next(const struct arc_agent_peer *peer,
                          struct arc_cursor *message);
 void arc_agent_peer_take(struct arc_agent_peer *peer);
-/* False without memory. */
+/* False without memory, and then nothing of it is sent. */
 bool arc_agent_peer_send(struct arc_agent_peer *peer, const void *message,
                          size_t n);
 void arc_agent_peer_close(struct arc_agent_peer *peer);
-
-/* A string as the protocol writes it, taken and appended. */
-const uint8_t *arc_agent_string(struct arc_cursor *cur, uint32_t *n);
-bool arc_agent_append(struct arc_buf *buf, const void *bytes, size_t n);
-bool arc_agent_number(struct arc_buf *buf, uint32_t number);
 
 #endif

@@ -8,35 +8,13 @@
 #include "ssh/auth_room.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/list.h"
 
 /* Beyond the methods: "none", which makes the server say what it accepts. */
 enum { METHOD_NONE = 8, NOTICE_MAX = 200 };
 
 /* ---- options --------------------------------------------------------------
  */
-
-static void free_list(char **list) {
-  for (char **text = list; text && *text; text++) {
-    free(*text);
-  }
-  free(list);
-}
-
-static char **copy_list(const char *const *list) {
-  size_t n = 0;
-  while (list && list[n]) {
-    n++;
-  }
-  char **copy = calloc(n + 1, sizeof *copy);
-  for (size_t i = 0; copy && i < n; i++) {
-    copy[i] = strdup(list[i]);
-    if (!copy[i]) {
-      free_list(copy);
-      return NULL;
-    }
-  }
-  return copy;
-}
 
 static bool has_method(const struct arc_auth *auth, int method) {
   for (int i = 0; i < ARC_AUTH_METHODS; i++) {
@@ -50,17 +28,18 @@ static bool has_method(const struct arc_auth *auth, int method) {
 bool arc_auth_init(struct arc_auth *auth,
                    const struct arc_session_options *opts) {
   const char *path = opts->agent ? opts->agent : getenv("SSH_AUTH_SOCK");
-  auth->identities = copy_list(opts->identities);
-  auth->certificates = copy_list(opts->certificates);
+  auth->identities = arc_list_copy(opts->identities);
+  auth->certificates = arc_list_copy(opts->certificates);
   auth->identities_only = opts->identities_only;
-  auth->agent = opts->use_agent && path && *path ? strdup(path) : NULL;
-  auth->use_agent = auth->agent;
+  auth->use_agent = opts->use_agent && path && *path;
+  auth->agent = auth->use_agent ? strdup(path) : NULL;
   auth->passphrase = opts->passphrase ? arc_secret_ref(opts->passphrase) : NULL;
   auth->password = opts->password ? arc_secret_ref(opts->password) : NULL;
   auth->can_ask = opts->can_ask;
   memcpy(auth->methods, opts->methods, sizeof auth->methods);
   auth->prompts = -1;
-  return auth->identities && auth->certificates;
+  return auth->identities && auth->certificates &&
+         (auth->agent || !auth->use_agent);
 }
 
 bool arc_auth_empty(const struct arc_auth *auth) {
@@ -72,8 +51,8 @@ bool arc_auth_empty(const struct arc_auth *auth) {
 void arc_auth_free(struct arc_auth *auth) {
   arc_authkey_free(auth);
   arc_authword_free(auth);
-  free_list(auth->identities);
-  free_list(auth->certificates);
+  arc_list_free(auth->identities);
+  arc_list_free(auth->certificates);
   auth->identities = auth->certificates = NULL;
   free(auth->agent);
   auth->agent = NULL;
@@ -150,9 +129,7 @@ static struct arc_err *refused(struct arc_session *s) {
   struct arc_err *err =
       arc_session_error(s, "ssh.auth-refused", "%.*s", (int)arc_buf_len(&text),
                         (const char *)arc_buf_head(&text));
-  if (auth->skip && !err->cause) {
-    err->cause = arc_err_ref(auth->skip);
-  }
+  arc_err_because(err, auth->skip);
   arc_buf_free(&text);
   return err;
 }
@@ -299,10 +276,11 @@ int arc_auth_step(struct arc_session *s, struct arc_err **err) {
     if (rc == SSH_AUTH_ERROR) {
       return broken(s, err);
     }
-    if (rc == SSH_AUTH_AGAIN) {
+    if (rc != SSH_AUTH_AGAIN) {
+      conclude(s, rc);
+    } else if (!auth->has_answer) {
       break;
     }
-    conclude(s, rc);
   }
   bool away = auth->job && arc_agent_away(auth->job);
   if (!away && (ended || arc_session_ended(s))) {

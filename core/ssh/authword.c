@@ -23,14 +23,18 @@ static char *printable(char *text) {
   return copy;
 }
 
+static void free_texts(const struct arc_question *q) {
+  free(q->text);
+  free(q->path);
+  free(q->name);
+  free(q->instruction);
+}
+
 static void free_question(struct arc_auth *auth) {
   struct arc_question *q = auth->question;
   auth->question = NULL;
   if (q) {
-    free(q->text);
-    free(q->path);
-    free(q->name);
-    free(q->instruction);
+    free_texts(q);
     free(q);
   }
 }
@@ -44,6 +48,8 @@ void arc_auth_ask(struct arc_auth *auth, struct arc_question question) {
   if (auth->question) {
     *auth->question = question;
   } else {
+    free_texts(&question);
+    arc_auth_skip(auth, arc_err_new(ARC_E_NOMEM, "out of memory"));
     auth->has_answer = true; // as if it had been declined
   }
 }

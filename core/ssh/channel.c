@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "ssh/channel.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ssh/channel_room.h"
 #include "util/err.h"
@@ -51,18 +51,23 @@ static void note_close(ssh_session ssh, ssh_channel channel, void *arg) {
   c->ended = c->closed = true;
 }
 
-/* What libssh holds is taken whole: see arc_sinks_drain. */
-static void take_backlog(struct arc_channel *c) {
+/* What libssh holds is taken whole: see arc_sinks_drain. False without memory:
+ * nothing would say when to try again. */
+static bool take_backlog(struct arc_channel *c) {
   int n = 1;
   while (c->backlog && n > 0) {
     uint8_t *room = arc_buf_reserve(&c->in, CHUNK);
-    n = room ? ssh_channel_read_nonblocking(c->ssh, room, CHUNK, 0) : SSH_ERROR;
+    if (!room) {
+      return false;
+    }
+    n = ssh_channel_read_nonblocking(c->ssh, room, CHUNK, 0);
     if (n > 0) {
       arc_buf_commit(&c->in, (size_t)n);
     } else {
       c->backlog = n != 0 && n != SSH_EOF;
     }
   }
+  return true;
 }
 
 /* ---- ending ----------------------------------------------------------------
@@ -162,8 +167,9 @@ static void step(struct arc_member *member) {
   if (!get_open(c)) {
     return;
   }
-  if (!arc_buf_len(&c->in)) {
-    take_backlog(c);
+  if (!arc_buf_len(&c->in) && !take_backlog(c)) {
+    lose(c, arc_err_new(ARC_E_NOMEM, "out of memory"));
+    return;
   }
   wake(c);
 }
@@ -294,6 +300,19 @@ struct arc_channel *arc_channel_new(struct arc_session *session,
   return c;
 }
 
+/* Takes `word` and the number behind it off *text. */
+static bool take_number(const char **text, const char *word,
+                        unsigned long *number) {
+  size_t n = strlen(word);
+  if (strncmp(*text, word, n) != 0 || !isdigit((unsigned char)(*text)[n])) {
+    return false;
+  }
+  char *end;
+  *number = strtoul(*text + n, &end, 10);
+  *text = end;
+  return true;
+}
+
 /* libssh keeps one text a session. It is this channel's only when it bears
  * its number: several may be refused at once. */
 struct arc_err *arc_channel_refusal(struct arc_channel *c) {
@@ -301,17 +320,15 @@ struct arc_err *arc_channel_refusal(struct arc_channel *c) {
       "ssh.channel-refused", "ssh.forward-denied", "ssh.forward-failed",
       "ssh.forward-unknown", "ssh.channel-limit"};
   const char *text = arc_session_text(c->session);
-  uint32_t number = 0;
-  uint32_t code = 0;
-  int at = 0;
-  sscanf(text,
-         "Channel opening failure: channel %" SCNu32 " error (%" SCNu32 ") %n",
-         &number, &code, &at);
-  if (!at || number != c->opening->number) {
+  unsigned long number, code;
+  if (!take_number(&text, "Channel opening failure: channel ", &number) ||
+      !take_number(&text, " error (", &code) || number != c->opening->number) {
     return arc_err_reason("ssh.channel-refused", "%s was refused",
                           c->base.name);
   }
+  text += *text == ')';
+  text += strspn(text, " ");
   code = code < sizeof reasons / sizeof *reasons ? code : 0;
   return arc_err_reason(reasons[code], "%s: %s", c->base.name,
-                        text[at] ? text + at : "refused");
+                        *text ? text : "refused");
 }

@@ -39,7 +39,7 @@ static void take(struct arc_greeting *g, char c) {
   }
 }
 
-void arc_greeting_filter(struct arc_greeting *g, struct arc_buf *in) {
+bool arc_greeting_filter(struct arc_greeting *g, struct arc_buf *in) {
   const char *data = (const char *)arc_buf_head(in);
   size_t n = arc_buf_len(in);
   size_t at = 0;
@@ -49,10 +49,12 @@ void arc_greeting_filter(struct arc_greeting *g, struct arc_buf *in) {
   struct arc_buf rest = {0};
   if (g->done && (!arc_buf_append(&rest, MARK, MARK_LEN) ||
                   !arc_buf_append(&rest, data + at, n - at))) {
-    arc_buf_free(&rest); // without memory: libssh sees an end
+    arc_buf_free(&rest);
+    return false;
   }
   arc_buf_free(in);
   *in = rest;
+  return true;
 }
 
 bool arc_greeting_endless(const struct arc_greeting *g) {

@@ -20,8 +20,9 @@ struct arc_greeting {
   char first[80]; /* the first line, as it came, cut */
 };
 
-/* Takes the bytes of `in` up to the version line out of it. */
-void arc_greeting_filter(struct arc_greeting *greeting, struct arc_buf *in);
+/* Takes the bytes of `in` up to the version line out of it. False without
+ * memory. */
+bool arc_greeting_filter(struct arc_greeting *greeting, struct arc_buf *in);
 /* A line has become longer than any greeting is. */
 bool arc_greeting_endless(const struct arc_greeting *greeting);
 

@@ -130,11 +130,12 @@ static struct arc_secret *slurp(const char *path, struct stat *st,
     *err = arc_err_reason("ssh.bad-key", "%s is not a key file", path);
   } else {
     ssize_t n = read(fd, text, sizeof text);
-    secret = arc_secret_new(text, n > 0 ? (size_t)n : 0);
+    secret = n < 0 ? NULL : arc_secret_new(text, (size_t)n);
+    *err = n < 0 ? arc_err_reason("ssh.bad-key", "read the key %s: %s", path,
+                                  strerror(errno))
+           : !secret ? arc_err_new(ARC_E_NOMEM, "out of memory")
+                     : NULL;
     explicit_bzero(text, sizeof text);
-    if (!secret) {
-      *err = arc_err_new(ARC_E_NOMEM, "out of memory");
-    }
   }
   if (fd >= 0) {
     close(fd);

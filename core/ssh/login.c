@@ -13,6 +13,7 @@
 #include "ssh/hostkey.h"
 #include "ssh/room.h"
 #include "util/err.h"
+#include "util/list.h"
 
 enum { NOISE_MAX = 64 * 1024 }; /* bytes a peer may say before its banner */
 
@@ -56,21 +57,6 @@ static bool has_aes(void) {
 #endif
 }
 
-static char **copy_list(const char *const *list) {
-  size_t n = 0;
-  while (list && list[n]) {
-    n++;
-  }
-  char **copy = calloc(n + 1, sizeof *copy);
-  for (size_t i = 0; copy && i < n; i++) {
-    copy[i] = strdup(list[i]);
-    if (!copy[i]) {
-      break;
-    }
-  }
-  return copy;
-}
-
 /* ~/.ssh/known_hosts, as a list. */
 static char **own_known_hosts(void) {
   char path[PATH_MAX];
@@ -81,7 +67,7 @@ static char **own_known_hosts(void) {
   }
   const char *list[] = {path, NULL};
   snprintf(path, sizeof path, "%s/.ssh/known_hosts", home);
-  return copy_list(list);
+  return arc_list_copy(list);
 }
 
 static bool set_libssh(struct arc_session *s,
@@ -124,7 +110,7 @@ static void configure(struct arc_session *s,
   s->keepalive = opts->keepalive;
   s->known = arc_known_hosts_of(s->loop);
   s->known_files =
-      opts->known_hosts ? copy_list(opts->known_hosts) : own_known_hosts();
+      opts->known_hosts ? arc_list_copy(opts->known_hosts) : own_known_hosts();
   bool fine = arc_auth_init(&s->auth, opts);
   if (!fine || !s->user || !s->alias || !s->known || !s->known_files) {
     arc_session_die(s, arc_err_new(ARC_E_NOMEM, "out of memory"));

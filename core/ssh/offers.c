@@ -49,7 +49,8 @@ static bool contains(const struct arc_offer *list, const char *base64) {
  */
 
 /* Who signs for the offer, now that its file is open. */
-static void arm(struct arc_offer *offer, const struct arc_key *key) {
+static void arm(struct arc_auth *auth, struct arc_offer *offer,
+                const struct arc_key *key) {
   offer->locked = key->locked;
   if (!key->secret || offer->secret) {
     return;
@@ -57,6 +58,12 @@ static void arm(struct arc_offer *offer, const struct arc_key *key) {
   if (offer->certified) {
     offer->secret = arc_keys_certify(key->secret, offer->pub);
     offer->own = true;
+    if (!offer->secret) {
+      arc_auth_skip(auth, arc_err_reason("ssh.bad-key",
+                                         "the key %s cannot sign for its "
+                                         "certificate",
+                                         offer->path));
+    }
   } else {
     offer->secret = key->secret;
   }
@@ -73,7 +80,9 @@ static void add(struct arc_auth *auth, const char *path,
                          .pub = pub,
                          .certified = pub && arc_pubkey_certificate(pub)});
   if (offer) {
-    arm(offer, key);
+    arm(auth, offer, key);
+  } else {
+    arc_auth_skip(auth, arc_err_new(ARC_E_NOMEM, "out of memory"));
   }
 }
 
@@ -126,7 +135,7 @@ bool arc_offers_unlock(struct arc_session *s, struct arc_offer *offer,
   }
   for (struct arc_offer *o = s->auth.offers; o; o = o->next) {
     if (o->path == offer->path) {
-      arm(o, key);
+      arm(&s->auth, o, key);
     }
   }
   return offer->secret;
@@ -149,6 +158,7 @@ static void pick(struct arc_auth *auth, struct arc_offer **picks,
   if (!signer ||
       !append(picks, (struct arc_offer){.pub = pub, .signer = signer})) {
     free(signer);
+    arc_auth_skip(auth, arc_err_new(ARC_E_NOMEM, "out of memory"));
   }
 }
 

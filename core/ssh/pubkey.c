@@ -47,20 +47,9 @@ static char *encode(const uint8_t *blob, size_t len) {
   return text;
 }
 
-static const uint8_t *take_string(struct arc_cursor *cur, uint32_t *n) {
-  *n = arc_cursor_u32(cur);
-  return arc_cursor_bytes(cur, *n);
-}
-
-static bool append_string(struct arc_buf *buf, const void *bytes, size_t n) {
-  uint8_t head[4] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
-                     (uint8_t)n};
-  return arc_buf_append(buf, head, 4) && arc_buf_append(buf, bytes, n);
-}
-
 static bool take_type(struct arc_cursor *cur, char type[64]) {
   uint32_t n;
-  const uint8_t *name = take_string(cur, &n);
+  const uint8_t *name = arc_cursor_string(cur, &n);
   if (!name || !n || n >= 64 || memchr(name, 0, n)) {
     return false;
   }
@@ -73,11 +62,11 @@ static bool take_type(struct arc_cursor *cur, char type[64]) {
 static char *plain_of(struct arc_cursor cur, const char *type, int fields) {
   struct arc_buf buf = {0};
   uint32_t n;
-  bool fine = append_string(&buf, type, strlen(type));
-  take_string(&cur, &n); // the nonce
+  bool fine = arc_buf_string(&buf, type, strlen(type));
+  arc_cursor_string(&cur, &n); // the nonce
   while (fine && fields--) {
-    const uint8_t *field = take_string(&cur, &n);
-    fine = field && append_string(&buf, field, n);
+    const uint8_t *field = arc_cursor_string(&cur, &n);
+    fine = field && arc_buf_string(&buf, field, n);
   }
   char *base64 = fine ? encode(arc_buf_head(&buf), arc_buf_len(&buf)) : NULL;
   arc_buf_free(&buf);

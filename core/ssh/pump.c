@@ -52,10 +52,8 @@ static bool fill_in(struct arc_pump *pump) {
   if (n > 0) {
     arc_buf_commit(&pump->in, (size_t)n);
     pump->received += (uint64_t)n;
-    if (!pump->greeting.done) {
-      arc_greeting_filter(&pump->greeting, &pump->in);
-    }
-    return true;
+    return pump->greeting.done ||
+           arc_greeting_filter(&pump->greeting, &pump->in) || starve(pump);
   }
   if (n != ARC_AGAIN) {
     stop_input(pump);

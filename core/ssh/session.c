@@ -10,6 +10,7 @@
 #include "ssh/login.h"
 #include "ssh/room.h"
 #include "util/err.h"
+#include "util/list.h"
 
 enum {
   TURNS = 16, /* rounds of a step before others have their turn */
@@ -53,10 +54,7 @@ static void destroy(struct arc_session *s) {
   }
   arc_pump_close(&s->pump, why);
   arc_auth_free(&s->auth);
-  for (char **file = s->known_files; file && *file; file++) {
-    free(*file);
-  }
-  free(s->known_files);
+  arc_list_free(s->known_files);
   free(s->user);
   free(s->alias);
   free(s->banner);
@@ -151,9 +149,7 @@ struct arc_err *arc_session_error(struct arc_session *s, const char *reason,
   struct arc_err *err =
       cause ? arc_err_reason(reason, "%s: %s", text, cause->message)
             : arc_err_reason(reason, "%s", text);
-  if (cause && !err->cause) {
-    err->cause = arc_err_ref(cause);
-  }
+  arc_err_because(err, cause);
   return err;
 }
 

@@ -85,6 +85,17 @@ bool arc_buf_append(struct arc_buf *buf, const void *data, size_t n) {
   return true;
 }
 
+bool arc_buf_u32(struct arc_buf *buf, uint32_t n) {
+  uint8_t bytes[] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
+                     (uint8_t)n};
+  return arc_buf_append(buf, bytes, sizeof bytes);
+}
+
+bool arc_buf_string(struct arc_buf *buf, const void *bytes, size_t n) {
+  return n <= UINT32_MAX && arc_buf_reserve(buf, n + sizeof(uint32_t)) &&
+         arc_buf_u32(buf, (uint32_t)n) && arc_buf_append(buf, bytes, n);
+}
+
 bool arc_buf_text(struct arc_buf *buf, const char *text) {
   return arc_buf_append(buf, text, strlen(text));
 }
@@ -170,3 +181,8 @@ uint32_t arc_cursor_u32(struct arc_cursor *cur) {
 }
 
 uint64_t arc_cursor_u64(struct arc_cursor *cur) { return big_endian(cur, 8); }
+
+const uint8_t *arc_cursor_string(struct arc_cursor *cur, uint32_t *n) {
+  *n = arc_cursor_u32(cur);
+  return arc_cursor_bytes(cur, *n);
+}

@@ -25,6 +25,10 @@ uint8_t *arc_buf_reserve(struct arc_buf *buf, size_t n);
 void arc_buf_commit(struct arc_buf *buf, size_t n);
 /* False when out of memory; the buffer is then unchanged. */
 bool arc_buf_append(struct arc_buf *buf, const void *data, size_t n);
+/* As SSH writes them (RFC 4251, 5): four bytes, big endian; a length so and
+ * then the bytes. */
+bool arc_buf_u32(struct arc_buf *buf, uint32_t number);
+bool arc_buf_string(struct arc_buf *buf, const void *bytes, size_t n);
 bool arc_buf_text(struct arc_buf *buf, const char *text);
 bool arc_buf_format(struct arc_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -53,5 +57,7 @@ uint32_t arc_cursor_u32(struct arc_cursor *cur); /* big endian */
 uint64_t arc_cursor_u64(struct arc_cursor *cur);
 /* n bytes, or NULL with `failed` set. */
 const uint8_t *arc_cursor_bytes(struct arc_cursor *cur, size_t n);
+/* The bytes (*n of them) behind a length of four bytes; NULL as above. */
+const uint8_t *arc_cursor_string(struct arc_cursor *cur, uint32_t *n);
 
 #endif
