@@ -27,7 +27,7 @@ describe("connect", function()
       end },
       ssh = { connect = function(_, options)
         seen.options = options
-        return setmetatable({}, { __close = function() end })
+        return setmetatable({ new_key = function() end }, { __close = function() end })
       end },
     }
     opts = opts or {}

@@ -47,6 +47,14 @@ static int l_issue(lua_State *L) {
   return 1;
 }
 
+static int l_new_key(lua_State *L) {
+  bool certified;
+  const char *text = arc_session_new_key(arc_checksession(L), &certified);
+  lua_pushstring(L, text);
+  lua_pushboolean(L, text && certified);
+  return 2;
+}
+
 static int push_line(lua_State *L) {
   lua_pushstring(L, lua_touserdata(L, 1));
   return 1;
@@ -70,11 +78,10 @@ static int l_keygen(lua_State *L) {
 }
 
 void arc_open_ssh(lua_State *L) {
-  static const luaL_Reg methods[] = {{"exec", arc_session_lexec},
-                                     {"direct_tcpip", arc_session_ltcpip},
-                                     {"banner", l_banner},
-                                     {"issue", l_issue},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"exec", arc_session_lexec}, {"direct_tcpip", arc_session_ltcpip},
+      {"banner", l_banner},        {"issue", l_issue},
+      {"new_key", l_new_key},      {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"connect", arc_session_lconnect}, {"keygen", l_keygen}, {NULL, NULL}};
   arc_newtype(L, SESSION, methods, session_close);

@@ -122,6 +122,9 @@ static struct arc_err *refused(struct arc_session *s) {
   if (auth->unasked) {
     arc_buf_format(&text, "; nobody answered \"%s\"", auth->unasked);
   }
+  if (auth->skip) {
+    arc_buf_format(&text, "; left out: %s", auth->skip->message);
+  }
   const char *issue = arc_session_hear_issue(s);
   if (issue && strlen(issue) <= NOTICE_MAX) {
     arc_buf_format(&text, "; the server says: %s", issue);

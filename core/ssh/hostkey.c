@@ -118,13 +118,64 @@ static struct arc_err *changed(const struct arc_session *s, const char *type,
       s->alias, place->file);
 }
 
+static struct arc_err *revoked(const struct arc_session *s,
+                               const struct arc_known_place *place) {
+  return arc_err_reason("ssh.hostkey-revoked",
+                        "the %s of %s is revoked by %s:%u",
+                        place->authority ? "certificate authority" : "host key",
+                        s->alias, place->file, place->line);
+}
+
+/* What an unknown host is told about the authority that may certify it. */
+static void say_authority(const struct arc_known_place *place,
+                          struct arc_buf *text) {
+  if (place->file) {
+    arc_buf_format(text,
+                   "; %s:%u names a certificate authority for it, but host "
+                   "certificates are not supported: the plain key counts",
+                   place->file, place->line);
+  }
+}
+
+static struct arc_err *unknown(const struct arc_session *s, const char *type,
+                               const char *key,
+                               const struct arc_known_place *place) {
+  char print[FINGERPRINT];
+  struct arc_buf text = {0};
+  fingerprint(key, print);
+  arc_buf_format(&text, "the host key of %s (%s %s) is not in known_hosts",
+                 s->alias, type, print);
+  say_authority(place, &text);
+  struct arc_err *err =
+      arc_err_reason("ssh.hostkey-unknown", "%.*s", (int)arc_buf_len(&text),
+                     (const char *)arc_buf_head(&text));
+  arc_buf_free(&text);
+  return err;
+}
+
+/* An unknown key was taken. */
+static void tell_new(struct arc_session *s, const char *type, const char *key,
+                     const struct arc_known_place *place) {
+  char print[FINGERPRINT];
+  struct arc_buf text = {0};
+  fingerprint(key, print);
+  arc_buf_format(&text, "the host key of %s is new: %s %s", s->alias, type,
+                 print);
+  say_authority(place, &text);
+  if (arc_buf_append(&text, "", 1)) {
+    s->new_key = strdup((const char *)arc_buf_head(&text));
+    s->certified = place->file;
+  }
+  arc_buf_free(&text);
+}
+
 static struct arc_err *judge(struct arc_session *s, const char *type,
                              const char *key) {
   struct arc_known_place place = {0};
-  char print[FINGERPRINT];
   enum arc_known known =
       arc_known_hosts_check(s->known, files_of(s), s->alias, type, key, &place);
   if (known == ARC_UNKNOWN && s->policy != ARC_HOSTKEY_YES) {
+    tell_new(s, type, key, &place);
     known = arc_known_hosts_add(s->known, files_of(s), s->alias, type, key,
                                 s->hash_hosts, &place);
   }
@@ -134,14 +185,9 @@ static struct arc_err *judge(struct arc_session *s, const char *type,
   case ARC_CHANGED:
     return s->policy == ARC_HOSTKEY_NO ? NULL : changed(s, type, key, &place);
   case ARC_REVOKED:
-    return arc_err_reason("ssh.hostkey-revoked",
-                          "the host key of %s is revoked by %s:%u", s->alias,
-                          place.file, place.line);
+    return revoked(s, &place);
   default:
-    fingerprint(key, print);
-    return arc_err_reason("ssh.hostkey-unknown",
-                          "the host key of %s (%s %s) is not in known_hosts",
-                          s->alias, type, print);
+    return unknown(s, type, key, &place);
   }
 }
 
@@ -156,4 +202,9 @@ struct arc_err *arc_hostkey_check(struct arc_session *s) {
   free(type);
   ssh_string_free_char(key);
   return err;
+}
+
+const char *arc_session_new_key(const struct arc_session *s, bool *certified) {
+  *certified = s->certified;
+  return s->new_key;
 }

@@ -133,10 +133,11 @@ static void parse_line(struct arc_known_file *f, char *line) {
   struct arc_known_entry e = {.line = f->lines};
   char *first = word(&line);
   if (*first == '@') {
-    if (strcmp(first, "@revoked") != 0) {
-      return; // host certificates are not asked for
+    e.revoked = !strcmp(first, "@revoked");
+    e.authority = !strcmp(first, "@cert-authority");
+    if (!e.revoked && !e.authority) {
+      return;
     }
-    e.revoked = true;
     first = word(&line);
   }
   e.hosts = first;

@@ -15,6 +15,7 @@ struct arc_known_entry {
   const char *key; /* base64 */
   unsigned line;
   bool revoked;
+  bool authority;   /* of certificates: the key is no host's */
   size_t next_name; /* the next entry in its chain of names + 1; 0 = last */
 };
 

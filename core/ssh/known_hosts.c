@@ -34,13 +34,20 @@ struct arc_known_hosts *arc_known_hosts_of(struct arc_loop *loop) {
   return known;
 }
 
-/* The index of the file at path, fresh; NULL without memory. */
-static struct arc_known_file *file_of(struct arc_known_hosts *known,
-                                      const char *path) {
+/* The index of the file at path as it was last read, or NULL. */
+static struct arc_known_file *find_file(const struct arc_known_hosts *known,
+                                        const char *path) {
   struct arc_known_file *f = known->files;
   while (f && strcmp(f->path, path) != 0) {
     f = f->next;
   }
+  return f;
+}
+
+/* The index of the file at path, fresh; NULL without memory. */
+static struct arc_known_file *file_of(struct arc_known_hosts *known,
+                                      const char *path) {
+  struct arc_known_file *f = find_file(known, path);
   if (!f && (f = arc_known_file_new(path))) {
     f->next = known->files;
     known->files = f;
@@ -62,11 +69,47 @@ static void note(struct arc_known_place *place,
   }
 }
 
+static bool holds(const struct arc_known_entry *e, const char *type,
+                  const char *key) {
+  return !strcmp(e->type, type) && !strcmp(e->key, key);
+}
+
+/* The first authority for the host, noted: ARC_UNKNOWN; or ARC_REVOKED, and
+ * the line that revokes it. */
+static enum arc_known check_authority(const struct arc_known_hosts *known,
+                                      const char *const *files,
+                                      const char *alias,
+                                      const struct arc_known_file *in,
+                                      const struct arc_known_entry *authority,
+                                      struct arc_known_place *place) {
+  enum arc_known result = ARC_UNKNOWN;
+  note(place, in, authority);
+  for (; *files && result == ARC_UNKNOWN; files++) {
+    const struct arc_known_file *f = find_file(known, *files);
+    size_t at = 0;
+    const struct arc_known_entry *e;
+    while (f && (e = arc_known_file_next(f, alias, &at))) {
+      if (e->revoked && holds(e, authority->type, authority->key)) {
+        note(place, f, e);
+        result = ARC_REVOKED;
+        break;
+      }
+    }
+  }
+  if (place) {
+    place->authority = true;
+  }
+  return result;
+}
+
 enum arc_known arc_known_hosts_check(struct arc_known_hosts *known,
                                      const char *const *files,
                                      const char *alias, const char *type,
                                      const char *key,
                                      struct arc_known_place *place) {
+  const struct arc_known_entry *authority = NULL;
+  const struct arc_known_file *in = NULL;
+  const char *const *all = files;
   enum arc_known result = ARC_UNKNOWN;
   bool same_type = false;
   for (; *files; files++) {
@@ -74,12 +117,15 @@ enum arc_known arc_known_hosts_check(struct arc_known_hosts *known,
     size_t at = 0;
     const struct arc_known_entry *e;
     while (f && (e = arc_known_file_next(f, alias, &at))) {
-      bool equal = !strcmp(e->type, type) && !strcmp(e->key, key);
+      bool equal = holds(e, type, key);
       if (e->revoked) {
         if (equal) {
           note(place, f, e);
           return ARC_REVOKED;
         }
+      } else if (e->authority) {
+        in = authority ? in : f;
+        authority = authority ? authority : e;
       } else if (equal) {
         result = ARC_KNOWN;
       } else if (result != ARC_KNOWN) {
@@ -91,7 +137,9 @@ enum arc_known arc_known_hosts_check(struct arc_known_hosts *known,
       }
     }
   }
-  return result;
+  return result == ARC_UNKNOWN && authority
+             ? check_authority(known, all, alias, in, authority, place)
+             : result;
 }
 
 size_t arc_known_hosts_types(struct arc_known_hosts *known,
@@ -103,7 +151,7 @@ size_t arc_known_hosts_types(struct arc_known_hosts *known,
     size_t at = 0;
     const struct arc_known_entry *e;
     while (count < max && f && (e = arc_known_file_next(f, alias, &at))) {
-      if (!e->revoked) {
+      if (!e->revoked && !e->authority) {
         types[count++] = e->type;
       }
     }

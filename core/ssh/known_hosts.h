@@ -29,12 +29,15 @@ struct arc_known_hosts;
 /* The loop's one; NULL without memory. */
 struct arc_known_hosts *arc_known_hosts_of(struct arc_loop *loop);
 
-/* Where a key stands that differs from the one shown, or that is revoked. */
+/* Where a key stands that differs from the one shown, or that is revoked; for
+ * an unknown host: the authority that may certify it, or nothing (file NULL).
+ */
 struct arc_known_place {
   const char *file; /* of the index */
   unsigned line;
   const char *type; /* "ssh-ed25519" */
   const char *key;  /* base64 */
+  bool authority;   /* the line is, or revokes, an authority's */
 };
 
 /* What the files (NULL-terminated) say of a host that shows this key (type,

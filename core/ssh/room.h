@@ -67,7 +67,8 @@ struct arc_session {
   struct arc_err *err;    /* why it is dead */
   struct arc_member *members;
   uint32_t channels; /* that were asked to be opened */
-  char *user, *alias, *banner, *issue;
+  char *user, *alias, *banner, *issue, *new_key;
+  bool certified; /* the new key's host has a certificate authority */
   enum arc_hostkey_policy policy;
   enum arc_hash_hosts hash_hosts;
   struct arc_known_hosts *known; /* of the loop */

@@ -59,6 +59,7 @@ static void destroy(struct arc_session *s) {
   free(s->alias);
   free(s->banner);
   free(s->issue);
+  free(s->new_key);
   arc_err_unref(s->err);
   free(s);
 }

@@ -76,6 +76,10 @@ struct arc_op *arc_session_answer(struct arc_session *session,
 /* What the server wrote before the login (its banner message), printable, or
  * NULL; lives as long as the session. */
 const char *arc_session_issue(const struct arc_session *session);
+/* What there is to say of a host key that was not known and was accepted, or
+ * NULL; *certified: that the host has a certificate authority, too. */
+const char *arc_session_new_key(const struct arc_session *session,
+                                bool *certified);
 
 /* Gives the handle's reference back: no new channels; commands that still run
  * are ended on the far side first. */

@@ -157,8 +157,9 @@ const struct arc_reason arc_reasons[] = {
     {"ssh.hostkey-revoked", ARC_E_HOSTKEY, false,
      "known_hosts marks this key as revoked: do not connect"},
     {"ssh.hostkey-unknown", ARC_E_HOSTKEY, false,
-     "add the key to known_hosts, or use the policy accept-new; host "
-     "certificates (@cert-authority) are not checked"},
+     "compare the fingerprint with the machine's (ssh-keygen -l -f "
+     "/etc/ssh/ssh_host_ed25519_key.pub) and add the plain key to known_hosts "
+     "(ssh-keyscan), or use the policy accept-new"},
     {"ssh.keepalive", ARC_E_CLOSED, true,
      "the machine or the network stopped answering: see whether it is up, then "
      "try again"},

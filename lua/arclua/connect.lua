@@ -177,6 +177,13 @@ local function ssh_session(way, stream)
   end
   way.progress.phase = "ssh"
   local session, err = way.core.ssh.connect(stream, options)
+  local text, certified
+  if session then
+    text, certified = session:new_key()
+  end
+  if text then
+    way.context.log(certified and "warn" or "info", text)
+  end
   return session, err and explain(err, options.timeout, way.progress)
 end
 

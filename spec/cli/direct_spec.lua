@@ -134,6 +134,26 @@ describe("arclua exec --direct", function()
     assert.equal(4, done.status)
     local _, times = done.err:gsub("is encrypted, and is left out", "")
     assert.equal(1, times)
+    done = run(line, { SSH_ASKPASS = false, SSH_ASKPASS_REQUIRE = "force", SSH_AUTH_SOCK = false })
+    assert.matches("left out: no passphrase was given for " .. key, done.err .. done.out, 1, true)
+    assert.is_nil(done.err:find("is encrypted, and is left out", 1, true))
+  end)
+
+  it("says at level info that a host key is new, at warn that certificates do not count", function()
+    local known = lab:path "known-ca"
+    assert(core.sys.write_file(known, "@cert-authority * " .. lab.public .. "\n"))
+    local line = { "exec", "--direct", "-F", "none", "--known-hosts", known, "-l", lab.user, "-i",
+      lab:path "id", ("127.0.0.1:%d"):format(two.port), "--", "true" }
+    local ended = run(line, { ARCLUA_LOG_LEVEL = "warn" })
+    assert.equal(0, ended.status, ended.err)
+    assert.matches("is new: ssh-ed25519 SHA256:", ended.err, 1, true)
+    assert.matches(known .. ":1 names a certificate authority", ended.err, 1, true)
+    assert.is_nil(run(line, { ARCLUA_LOG_LEVEL = "info" }).err:find("is new", 1, true))
+    os.remove(known)
+    assert.is_nil(run(line, { ARCLUA_LOG_LEVEL = "warn" }).err:find("is new", 1, true))
+    os.remove(known)
+    assert.matches("is new: ssh-ed25519 SHA256:", run(line, { ARCLUA_LOG_LEVEL = "info" }).err, 1,
+      true)
   end)
 
   it("asks for a password once, and says when there is nobody to ask", function()

@@ -78,6 +78,17 @@ describe("ssh authentication", function()
     assert.equal(3, #asked)
   end)
 
+  both("a refused login says which key was left out for want of a passphrase", function()
+    assert(sys.write_file(lab:path "authorized", keygen("locked", "right")))
+    for _, prompt in ipairs { false, function() end } do
+      local reason, err = login { identities = { lab:path "locked", lab:path "id" },
+        prompt = prompt or nil }
+      assert.equal("ssh.auth-refused", reason)
+      assert.matches("left out: [^;]*" .. lab:path "locked":gsub("%p", "%%%0"), err.message)
+      assert.equal("ssh.bad-key", err.cause.reason)
+    end
+  end)
+
   both("a prompt that fails fails the login", function()
     assert(sys.write_file(lab:path "authorized", keygen("locked", "right")))
     local sshd = lab:start()

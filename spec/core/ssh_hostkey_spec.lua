@@ -117,6 +117,96 @@ describe("ssh host key", function()
     end
   end)
 
+  both("of a host with a certificate authority is known by its plain key only", function()
+    local line = "@cert-authority *.arc " .. other_key()
+    known("# comment", line)
+    local at = lab:path "known" .. ":2"
+    local reason, err = login { host_key_policy = "yes" }
+    assert.equal("ssh.hostkey-unknown", reason)
+    assert.matches(at .. " names a certificate authority for it", err.message, 1, true)
+    assert.matches("host certificates are not supported", err.message, 1, true)
+    assert.matches("ssh-keyscan", err.remedy, 1, true)
+    lab:with(function(session)
+      local text, certified = session:new_key()
+      assert.matches("is new: ssh-ed25519 SHA256:", text, 1, true)
+      assert.matches(at .. " names", text, 1, true)
+      assert.is_true(certified)
+    end)
+    assert.equal("in", login { host_key_policy = "yes" })
+    known(line, "lab.arc " .. host_line)
+    lab:with(function(session) assert.is_nil(session:new_key()) end)
+    known(line, "lab.arc " .. other_key())
+    assert.equal("ssh.hostkey-changed", (login()))
+  end)
+
+  both("with a certificate: the plain key is what is shown", function()
+    assert(core.ssh.keygen(lab:path "ca"))
+    local p <close> = assert(core.process.spawn { args = { "ssh-keygen", "-q", "-s", lab:path "ca",
+      "-I", "host", "-h", "-n", "lab.arc", lab:path "host.pub" }, env = { LD_PRELOAD = false } })
+    assert.equal(0, assert(p:wait()).status)
+    known("@cert-authority * " .. sys.read_file(lab:path "ca.pub"):match("^(%S+ %S+)"))
+    local session, sshd = lab:connect({ host_key_policy = "accept-new" },
+      { "HostCertificate=" .. lab:path "host-cert.pub" })
+    assert(session, tostring(sshd))
+    assert.is_true(select(2, session:new_key()))
+    session:close()
+    sshd:close()
+    assert.matches("\nlab.arc " .. host_line, sys.read_file(lab:path "known"), 1, true)
+    os.remove(lab:path "ca")
+    os.remove(lab:path "ca.pub")
+  end)
+
+  both("of an authority that is revoked", function()
+    local ca = other_key()
+    known("@cert-authority *.arc " .. ca, "@revoked * " .. ca)
+    for _, policy in ipairs { "accept-new", "yes", "no" } do
+      local reason, err = login { host_key_policy = policy }
+      assert.equal("ssh.hostkey-revoked", reason)
+      assert.matches("the certificate authority of lab.arc is revoked by " .. lab:path "known" ..
+        ":2", err.message, 1, true)
+    end
+    known("@cert-authority *.arc " .. ca, "@revoked * " .. ca, "lab.arc " .. host_line)
+    assert.equal("in", login { host_key_policy = "yes" })
+    known("@cert-authority *.arc " .. ca, "@revoked * " .. host_line)
+    assert.equal("ssh.hostkey-revoked", (login()))
+  end)
+
+  both("that is new says so, once", function()
+    os.remove(lab:path "known")
+    lab:with(function(session)
+      local text, certified = session:new_key()
+      assert.matches("^the host key of lab.arc is new: ssh%-ed25519 SHA256:%S+$", text)
+      assert.is_false(certified)
+    end)
+    lab:with(function(session) assert.is_nil(session:new_key()) end)
+  end)
+
+  describe("and user's key of type", function()
+    local dir -- the keys take long to make
+    setup(function() dir = assert(sys.mkdtemp("arclua-keys-")) end)
+    teardown(function() sys.remove(dir) end)
+
+    for _, kind in ipairs { { "rsa", "3072" }, { "rsa", "4096" }, { "ecdsa", "384" },
+        { "ecdsa", "521" } } do
+      local name = table.concat(kind, "-")
+      both(name, function()
+        local path = dir .. "/" .. name
+        if not sys.stat(path) then
+          local p <close> = assert(core.process.spawn { args = { "ssh-keygen", "-q", "-t", kind[1],
+            "-b", kind[2], "-N", "", "-f", path }, env = { LD_PRELOAD = false } })
+          assert.equal(0, assert(p:wait()).status)
+        end
+        local line = sys.read_file(path .. ".pub"):match("^(%S+ %S+)")
+        assert(sys.write_file(lab:path "authorized", line .. "\n"))
+        os.remove(lab:path "known")
+        lab.host = path
+        assert.equal("in", login { identities = { path } })
+        assert.equal("lab.arc " .. line .. "\n", sys.read_file(lab:path "known"))
+        assert.equal("in", login { identities = { path }, host_key_policy = "yes" })
+      end)
+    end
+  end)
+
   both("of a hashed name", function()
     known("lab.arc " .. host_line)
     local p <close> = assert(core.process.spawn { args = { "ssh-keygen", "-H", "-f",
@@ -132,14 +222,18 @@ describe("ssh host key", function()
     local p <close> = assert(core.process.spawn { args = { "ssh-keygen", "-H", "-f",
       lab:path "known" }, env = { LD_PRELOAD = false }, stdout = "null", stderr = "null" })
     p:wait()
-    for alias, hash in pairs { ["as.file"] = "file", ["always"] = true } do
-      assert.equal("in", login { alias = alias,
-        hash_known_hosts = hash == true or nil })
+    for alias, hash in pairs { ["as.file"] = "file", ["always"] = true, ["never"] = false } do
+      local given = hash
+      if hash == "file" then
+        given = nil
+      end
+      assert.equal("in", login { alias = alias, hash_known_hosts = given })
       assert.equal("in", login { alias = alias, host_key_policy = "yes" })
     end
     local text = sys.read_file(lab:path "known")
     assert.is_nil(text:find("as.file", 1, true))
     assert.is_nil(text:find("always", 1, true))
+    assert.truthy(text:find("\nnever " .. host_line, 1, true))
   end)
 
   for pattern, outcome in pairs {

@@ -78,6 +78,10 @@ function Session:banner() end           -- the server's version line
 --- What the server wrote before the login (its Banner), printable; nil: nothing.
 ---@return string?
 function Session:issue() end
+--- What there is to say of a host key that was not known and was accepted; nil: it was known. Then: a
+--- @cert-authority line names the host, too.
+---@return string?, boolean
+function Session:new_key() end
 --- Makes an ed25519 key pair PATH (0600) and PATH.pub; returns the public line | nil, err.
 function core.ssh.keygen(path, comment) end
 
