@@ -6,6 +6,7 @@ local errors = require "arclua.errors"
 local fake = require "fake"
 local fleet = require "arclua.fleet"
 local harness = require "harness"
+local quote = require "arclua.quote"
 
 local both = harness.both
 
@@ -139,7 +140,8 @@ describe("fleet", function()
   both("quotes words for the machine's shell", function()
     local list = { machine("win", { os = "windows" }), machine "lin" }
     local _, seen = run(list, {}, { parallel = 1 }, { "echo", "a b" })
-    assert.same({ "win: & 'echo' 'a b'", "lin: echo 'a b'" }, seen.sent)
+    assert.same({ "win: " .. quote.line({ "echo", "a b" }, "windows"), "lin: echo 'a b'" },
+      seen.sent)
   end)
 
   both("passes the command's options on", function()
