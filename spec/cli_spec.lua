@@ -190,7 +190,12 @@ describe("arclua", function()
       assert.matches("exec", ended.out, 1, true)
       assert.matches("ARCLUA_CLOUD", ended.out, 1, true)
       assert.equal(0, run({ "help", "exec" }).status)
-      assert.equal(0, run({ "exec", "-h" }).status)
+      assert.matches("\n  %-g, %-%-resource%-group GLOB +In ", run({ "exec", "-h" }).out)
+      for _, name in ipairs(require("arclua.cli").COMMANDS) do
+        local of_one = run { "help", name }
+        assert.equal(0, of_one.status, name)
+        assert.matches("^Usage: arclua ", of_one.out)
+      end
       assert.equal(2, run({ "help", "frob" }).status)
       assert.matches("^arclua [%d.]+ %(Lua 5.4%)\n$", run({ "--version" }).out)
     end)

@@ -29,7 +29,8 @@ describe("errors", function()
 
   it("describe themselves with what to do", function()
     local err = errors.new { code = "io", message = "m", remedy = "do it" }
-    assert.equal(tostring(err) .. "\n  do it", errors.describe(err))
+    assert.equal("m\n  do it", errors.describe(err))
+    assert.equal("m (io)\n  do it", errors.detail(err))
     assert.equal("plain", errors.describe "plain")
     assert.is_nil(errors.with(err, { message = "n" }).message:find "m")
     assert.equal("m", err.message)

@@ -67,4 +67,12 @@ function convert.option(name, converter)
   end
 end
 
+--- As convert.option, of an argument.
+---@param name string
+function convert.argument(name, converter)
+  return function(text)
+    return convert.read(converter, text, ("argument '%s'"):format(name))
+  end
+end
+
 return convert

@@ -62,18 +62,25 @@ function errors.is(value)
   return type(value) == "table" and getmetatable(value) == core.error_meta
 end
 
---- The text for people: message, then the remedy on a second line.
----@param err any  what is no error value is turned into text
----@return string
-function errors.describe(err)
-  if not errors.is(err) then
-    return tostring(err)
-  end
-  local text = tostring(err)
+local function with_remedy(text, err)
   if err.remedy and not text:find(err.remedy, 1, true) then
     text = text .. "\n  " .. err.remedy
   end
   return text
+end
+
+--- The text for people: message, then the remedy on a second line.
+---@param err any  what is no error value is turned into text
+---@return string
+function errors.describe(err)
+  return errors.is(err) and with_remedy(err.message, err) or tostring(err)
+end
+
+--- The text for those who write Lua: "op: message (code)", then the remedy on a second line.
+---@param err any  what is no error value is turned into text
+---@return string
+function errors.detail(err)
+  return errors.is(err) and with_remedy(tostring(err), err) or tostring(err)
 end
 
 --- A copy of err with other fields (a shared error stays unchanged).

@@ -14,15 +14,6 @@ function quote.sh(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
---- A word for PowerShell.
----@return string
-function quote.powershell(word)
-  if word:find "^[%w./:\\_-]+$" and not word:find "^%-" then
-    return word
-  end
-  return "'" .. word:gsub("'", "''") .. "'"
-end
-
 -- Fits cmd.exe as well as PowerShell, whichever answers the login: neither finds anything to
 -- interpret in it. The status is the program's own, else 1 for a cmdlet that failed.
 local SCRIPT = "$ProgressPreference='SilentlyContinue';"
@@ -30,13 +21,14 @@ local SCRIPT = "$ProgressPreference='SilentlyContinue';"
   .. "%s;$ok=$?;if($null -ne $LASTEXITCODE){exit $LASTEXITCODE};if(!$ok){exit 1}"
 
 -- A parameter's name must stay bare: quoted it would be a value.
-local function powershell_word(word)
-  return word:find "^%-%a%w*$" and word or "'" .. word:gsub("'", "''") .. "'"
+local function powershell_word(word, is_first)
+  return not is_first and word:find "^%-%a%w*$" and word or "'" .. word:gsub("'", "''") .. "'"
 end
 
 local function utf16(text)
   local out = {}
-  for _, code in utf8.codes(utf8.len(text) and text or text:gsub("[\128-\255]", "?")) do
+  local valid = utf8.len(text) and text or text:gsub("[\128-\255]", "?")
+  for _, code in utf8.codes(valid) do
     if code >= 0x10000 then
       code = code - 0x10000
       out[#out + 1] = ("<I2I2"):pack(0xD800 | code >> 10, 0xDC00 | code & 0x3FF)
@@ -53,7 +45,7 @@ end
 function quote.powershell_script(words)
   local out = { "&" }
   for i, word in ipairs(words) do
-    out[i + 1] = i == 1 and "'" .. word:gsub("'", "''") .. "'" or powershell_word(word)
+    out[i + 1] = powershell_word(word, i == 1)
   end
   return SCRIPT:format(table.concat(out, " "))
 end

@@ -101,14 +101,13 @@ describe("arclua proxy", function()
     assert.matches("^SSH%-2", ended.out)
   end)
 
-  for word, text in pairs { ["0"] = "PORT", ["65536"] = "PORT", ["ssh"] = "PORT",
-      ["--port=70000"] = "--port" } do
+  for word, text in pairs { ["0"] = "argument 'PORT'", ["65536"] = "argument 'PORT'",
+      ["ssh"] = "argument 'PORT'", ["--port=70000"] = "option '--port'" } do
     it_runs("refuses the port " .. word, function()
       local ended = run { "proxy", "web-01", word }
       assert.equal(2, ended.status)
       assert.equal("", ended.out)
-      assert.matches("option '" .. text .. "': a number from 1 to 65535 expected", ended.err, 1,
-        true)
+      assert.matches(text .. ": a number from 1 to 65535 expected", ended.err, 1, true)
     end)
   end
 

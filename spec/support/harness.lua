@@ -25,19 +25,20 @@ function harness.leftovers()
   return table.concat(left, " ")
 end
 
-local function bounded(fn)
-  local out = table.pack(core.timeout(harness.LIMIT, fn))
+local function bounded(fn, limit)
+  local out = table.pack(core.timeout(limit or harness.LIMIT, fn))
   return table.unpack(out, 1, out.n)
 end
 
--- Declares the spec twice: its body on the main thread and in a task.
-function harness.both(name, fn)
+-- Declares the spec twice: its body on the main thread and in a task. limit: seconds, for a
+-- spec that lets the clock run faster.
+function harness.both(name, fn, limit)
   busted.it(name .. " [main]", function()
-    bounded(fn)
+    bounded(fn, limit)
     assert.equal("", harness.leftovers())
   end)
   busted.it(name .. " [task]", function()
-    core.spawn(bounded, fn):await()
+    core.spawn(bounded, fn, limit):await()
     assert.equal("", harness.leftovers())
   end)
 end

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- arclua emulator: a local Azure with Arc machines, for a shell or for one command.
 local core = require "arclua.core"
-local argparse = require "argparse"
 local convert = require "arclua.convert"
 local emulator = require "arclua.emulator"
 local errors = require "arclua.errors"
 local faults = require "arclua.emulator.faults"
+local options = require "arclua.cli.options"
 local profile = require "arclua.emulator.profile"
 local signin = require "arclua.emulator.signin"
 
@@ -42,15 +42,16 @@ local function host_name(text)
   return nil, "the name of a host"
 end
 
+-- What is wrong with a fault is in its words: the whole text would not be what was expected.
 local function fault(text)
   local parsed, why = faults.parse(text)
-  return parsed, not parsed and ("at=PLACE,kind=KIND... (%s)"):format(why) or nil
+  return parsed, not parsed and "option '--fault': " .. why or nil
 end
 
 local function build()
-  local parser = argparse("arclua emulator", command.summary, EPILOG):add_help(false)
-  parser:usage "Usage: arclua emulator [OPTIONS] [-- COMMAND [ARG...]]"
-  parser:flag("-h --help", "This text.")
+  local parser = options.parser("arclua emulator", "Runs a local Azure with Arc machines: Entra, "
+    .. "ARM, the relay, and an SSH server a machine.",
+    "arclua emulator [options] [-- COMMAND [ARG...]]"):epilog(EPILOG)
   parser:option("--machines", "How many machines (3).", nil, number("--machines", 1, 10000))
     :argname "N"
   parser:option("--windows", "So many Windows-like machines more (0).", nil,
@@ -75,7 +76,7 @@ local function build()
     profile.NAMES)))):argname "NAME"
   parser:option("--fault", "Go wrong: at=PLACE,kind=KIND[,times=N][,machine=NAME]... "
     .. "(repeatable; the list is in docs/emulator.md).", nil,
-    convert.option("--fault", fault)):argname("FAULT"):count "*"
+    fault):argname("FAULT"):count "*"
   parser:option("--seed", "Makes faults by chance repeatable.", nil,
     number("--seed", 1, math.maxinteger)):argname "N"
   parser:option("--log-file", "Append what happens to FILE, one JSON line an event.")
@@ -87,18 +88,8 @@ local function build()
   return parser
 end
 
--- What stands before and after "--".
-local function split(args)
-  for i, arg in ipairs(args) do
-    if arg == "--" then
-      return table.move(args, 1, i - 1, 1, {}), table.move(args, i + 1, #args, 1, {})
-    end
-  end
-  return args, {}
-end
-
 local function complain(text)
-  io.stderr:write("arclua: emulator: ", text, "\n")
+  io.stderr:write("arclua emulator: ", text, "\n")
 end
 
 local function serve(running)
@@ -136,15 +127,15 @@ end
 --- Runs the command. args: what stands after "emulator".
 ---@return integer status
 function command.run(args)
-  local own, words = split(args)
+  local own, words = options.split(args)
+  words = words or {}
   local parser = build()
   local ok, opts = parser:pparse(own)
   if not ok then
-    complain(opts)
-    io.stderr:write(parser:get_usage(), "\n")
+    complain(opts .. "\ntry: arclua help emulator")
     return USAGE
   elseif opts.help then
-    io.stdout:write(parser:get_help(), "\n")
+    io.stdout:write(options.help(parser))
     return 0
   end
   local running <close>, err = emulator.start { machines = opts.machines, port = opts.port,

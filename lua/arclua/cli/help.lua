@@ -30,8 +30,8 @@ local function overview()
     local flag = option.flag .. (option.arg and " " .. option.arg or "")
     lines[#lines + 1] = ("  %-24s %s [%s]"):format(flag, option.text, option.env)
   end
-  lines[#lines + 1] = ("  %-24s %s"):format("--version", "print the version")
-  lines[#lines + 1] = ("  %-24s %s"):format("-h, --help", "this text")
+  lines[#lines + 1] = ("  %-24s %s"):format("--version", "Print the version")
+  lines[#lines + 1] = ("  %-24s %s"):format("-h, --help", "This text")
   lines[#lines + 1] = SETTINGS
   lines[#lines + 1] = "\nMore: arclua help COMMAND"
   return table.concat(lines, "\n") .. "\n"
@@ -39,16 +39,16 @@ end
 
 function help.run(args, values)
   local name = args[1]
-  if not name or name == "-h" or name == "--help" then
+  if not name or name == "-h" or name == "--help" or name == "help" then
     io.stdout:write(overview())
     return 0
   end
   for _, known in ipairs(require("arclua.cli").COMMANDS) do
-    if known == name and name ~= "help" and name ~= "version" then
+    if known == name then
       return require("arclua.cli." .. name).run({ "--help" }, values)
     end
   end
-  io.stderr:write(("arclua: no help on '%s'\n"):format(name))
+  io.stderr:write(("arclua: no command is named '%s'\ntry: arclua help\n"):format(name))
   return USAGE
 end
 

@@ -1,19 +1,20 @@
 -- SPDX-License-Identifier: MIT
 -- arclua machines [SELECT]
 local command = require "arclua.cli.command"
+local convert = require "arclua.convert"
 local inventory = require "arclua.inventory"
 local options = require "arclua.cli.options"
 local output = require "arclua.output"
 
 local machines = { name = "machines", summary = "list the machines, as a table or JSON" }
 
-local FORMATS = { table = true, json = true, jsonl = true }
-
 local function parser()
   local it = options.parser("arclua machines", "Lists Arc machines; without a selection all that "
     .. "are in scope.", "arclua machines [SELECT] [-o table|json|jsonl] [NAME...]")
   options.add_select(it)
-  it:option("-o --output", "table (default), json or jsonl."):argname "FORMAT"
+  it:group("What to print",
+    it:option("-o --output", "table (default), json or jsonl."):argname "FORMAT"
+      :convert(convert.option("--output", convert.one_of("table", "json", "jsonl"))))
   return it
 end
 
@@ -45,10 +46,6 @@ function machines.run(argv, base)
     return merged
   end
   local format = values.output or "table"
-  if not FORMATS[format] then
-    return command.usage("machines",
-      ("option '--output': table, json or jsonl expected, got '%s'"):format(format))
-  end
   local list, status = command.machines(values)
   if not list then
     return status

@@ -25,22 +25,48 @@ local function many(option)
   return option:count "*"
 end
 
---- A parser that knows --help and the global options.
+-- "-g, --resource-group GLOB": argparse gives each alias a line and its argument again.
+local function label(element)
+  local names = {}
+  for _, pattern in ipairs { "^%-%w$", "^%-%-" } do
+    for _, alias in ipairs(element._aliases) do
+      names[#names + 1] = alias:match(pattern) and alias
+    end
+  end
+  local argument = element._argname and element._maxargs > 0 and " " .. element._argname or ""
+  return { table.concat(names, ", ") .. argument }
+end
+
+--- A parser that knows --help.
 ---@param name string
 ---@param summary string
 ---@param usage string
 function options.parser(name, summary, usage)
   local parser = argparse(name, summary)
   parser:add_help(false):usage("Usage: " .. usage):help_max_width(100)
-    :help_description_margin(40)
+    :help_usage_margin(2):help_description_margin(31)
   parser:flag("-h --help", "This text.")
+  return parser
+end
+
+--- The help of a parser.
+---@return string
+function options.help(parser)
+  for _, option in ipairs(parser._options) do
+    option._get_label_lines = label
+  end
+  return parser:get_help() .. "\n"
+end
+
+local function add_globals(parser)
   local list = {}
   for i, option in ipairs(globals.OPTIONS) do
     local target = "global_" .. option.key
+    local text = option.text .. "."
     if not option.arg then
-      list[i] = parser:flag(option.flag, option.text):target(target)
+      list[i] = parser:flag(option.flag, text):target(target)
     else
-      list[i] = parser:option(option.flag, option.text):target(target):argname(option.arg)
+      list[i] = parser:option(option.flag, text):target(target):argname(option.arg)
         :count(option.many and "*" or "?")
       if option.convert then
         list[i]:convert(convert.option(option.flag, option.convert))
@@ -48,14 +74,13 @@ function options.parser(name, summary, usage)
     end
   end
   parser:group("Global options", table.unpack(list))
-  return parser
 end
 
 --- Adds SELECT.
 function options.add_select(parser)
   parser:group("Which machines (kinds are and-ed, repeated values or-ed)",
-    parser:argument("names", "Names or globs, RG/NAME, SUBSCRIPTION/RG/NAME, resource IDs.")
-      :args "*":argname "NAME",
+    parser:argument("NAME...", "Names or globs, RG/NAME, SUBSCRIPTION/RG/NAME, resource IDs.")
+      :args "*":target "names",
     many(parser:option("-g --resource-group", "In these resource groups."):argname "GLOB"),
     many(parser:option("-n --name", "With these names."):argname "GLOB"),
     many(parser:option("--tag", "With this tag."):argname "KEY[=VALUE]"),
@@ -131,12 +156,14 @@ function options.split(argv)
   return argv, nil
 end
 
---- Parses: values, with the global ones merged into base | nil, what is wrong | "help", text.
+--- Parses, the global options too: values, and the global ones merged into base | nil, what is
+--- wrong | "help", its text.
 ---@return table|nil values, table|string
 function options.parse(parser, argv, base)
+  add_globals(parser)
   for _, word in ipairs(argv) do
     if word == "-h" or word == "--help" then
-      return "help", parser:get_help() .. "\n"
+      return "help", options.help(parser)
     end
   end
   local ok, values = parser:pparse(argv)

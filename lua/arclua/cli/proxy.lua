@@ -18,14 +18,18 @@ local FAILED = 255
 
 local PORT = convert.integer(1, 65535)
 
+local EPILOG = [[
+OpenSSH finds all machines by their names with these lines in ~/.ssh/config:
+  Host *.arc
+    ProxyCommand arclua proxy %h]]
+
 local function parser()
   local it = options.parser("arclua proxy", "Connects standard input and output to the SSH server "
-    .. "of a machine. In ~/.ssh/config: Host *.arc, ProxyCommand arclua proxy %h",
-    "arclua proxy [options] MACHINE [PORT]")
-  it:argument("machine", "NAME, RG/NAME, SUBSCRIPTION/RG/NAME, a resource ID or NAME.RG.SUB.arc.")
-    :argname "MACHINE"
-  it:argument("port_word", "The same as --port."):args "?":argname "PORT"
-    :convert(convert.option("PORT", PORT))
+    .. "of a machine.", "arclua proxy [options] MACHINE [PORT]"):epilog(EPILOG)
+  it:argument("MACHINE", "NAME, RG/NAME, SUBSCRIPTION/RG/NAME, a resource ID or NAME.RG.SUB.arc.")
+    :target "machine"
+  it:argument("PORT", "The same as --port."):args "?":target "port_word"
+    :convert(convert.argument("PORT", PORT))
   it:group("How to connect",
     it:option("--port", "SSH port (default: the configured one)."):argname "N"
       :convert(convert.option("--port", PORT)),
@@ -74,11 +78,12 @@ local function reach(values)
   return stream, err
 end
 
--- An interruption (ssh ends its proxies by SIGHUP) is no news.
+-- An interruption (ssh ends its proxies by SIGHUP) is no news. ssh says nothing of the host.
 local function fail(err, name)
   if errors.is(err) and err.code ~= "cancelled" then
-    output.standard(2):line(("arclua: %s: %s"):format(escape.text(name),
-      escape.text(errors.describe(err), true)))
+    local text = errors.describe(err)
+    local prefix = text:find(name, 1, true) and "" or name .. ": "
+    output.standard(2):line("arclua: " .. escape.text(prefix .. text, true))
   end
   return FAILED
 end

@@ -59,7 +59,7 @@ end
 
 local function show(value)
   if errors.is(value) then
-    return errors.describe(value)
+    return errors.detail(value)
   elseif type(value) == "string" then
     return (("%q"):format(value):gsub("\\\n", "\\n"))
   end
@@ -94,7 +94,7 @@ end
 
 local function traced(err)
   if errors.is(err) then
-    return err.code == "cancelled" and "interrupted" or errors.describe(err)
+    return err.code == "cancelled" and "interrupted" or errors.detail(err)
   end
   return debug.traceback(tostring(err), 2)
 end

@@ -22,11 +22,7 @@ local function handler(err)
   if type(err) == "table" and err.exit_status then
     return err
   end
-  local text = tostring(err)
-  if type(err) == "table" and err.remedy then
-    text = text .. "\n  " .. err.remedy
-  end
-  return debug.traceback(text, 2)
+  return debug.traceback(errors.detail(err), 2)
 end
 
 local function report(err)

@@ -75,11 +75,16 @@ local KINDS = {
   entra = "answer drop slow black-hole short-lived",
 }
 
-local FIELDS = {}
-for name in ([[at kind machine times after chance begins lasts status reason delay upto bytes from
-  code method path message retry_after body error number seconds every down lifetime]])
-  :gmatch "[%w_]+" do
-  FIELDS[name] = true
+local PLACES = "relay, agent, sshd, link, accept, renew, node, clock, machine, arm, entra"
+
+-- What each field is; true: a number or a word ("exec", a code of ARM's).
+local FIELDS = { bytes = true, code = true }
+for name in ("at kind machine from reason method path message body error"):gmatch "%S+" do
+  FIELDS[name] = "string"
+end
+for name in ("times after chance begins lasts status delay upto retry_after number seconds every"
+  .. " down lifetime"):gmatch "%S+" do
+  FIELDS[name] = "number"
 end
 
 local Faults = {}
@@ -103,16 +108,20 @@ end
 --- Whether it is a fault of the table above; else nil and what is wrong.
 ---@return true|nil, string?
 function faults.check(fault)
-  for name in pairs(fault) do
-    if not FIELDS[name] then
-      return nil, "unknown field '" .. tostring(name) .. "' of a fault"
+  for name, value in pairs(fault) do
+    local wanted = FIELDS[name]
+    if not wanted then
+      return nil, ("a fault has no field '%s'"):format(name)
+    elseif wanted ~= true and type(value) ~= wanted then
+      return nil, ("field '%s' of a fault: %s expected, got '%s'"):format(name, wanted, value)
     end
   end
   local kinds = KINDS[fault.at]
   if not kinds then
-    return nil, "unknown place '" .. tostring(fault.at) .. "' of a fault"
+    return nil, ("at=%s: one of %s expected"):format(fault.at, PLACES)
   elseif not fault.kind or not has_word(kinds, fault.kind) then
-    return nil, ("fault at %s: kind is one of %s"):format(fault.at, kinds)
+    return nil, ("at=%s,kind=%s: one of %s expected"):format(fault.at, fault.kind,
+      (kinds:gsub(" ", ", ")))
   elseif fault.from and fault.from ~= "machine" and fault.from ~= "sender" then
     return nil, "a fault comes from the machine or from the sender"
   end
@@ -128,7 +137,7 @@ function faults.parse(text)
     if not name then
       return nil, ("NAME=VALUE expected, got '%s'"):format(part)
     end
-    fault[name] = tonumber(value) or value
+    fault[name] = FIELDS[name] ~= "string" and tonumber(value) or value
   end
   local ok, why = faults.check(fault)
   if not ok then

@@ -17,8 +17,14 @@ local target = {}
 ---@field primitives table?
 ---@field context arclua.Context?
 
+-- "2026-11-22T18:16:05.5596866Z" for people.
+local function readable(time)
+  return (time:gsub("^(%d+-%d+-%d+)T(%d+:%d+:%d+)%.?%d*Z$", "%1 %2 UTC"))
+end
+
 local function disconnected(machine)
-  local since = machine.last_status_change and " since " .. machine.last_status_change or ""
+  local since = machine.last_status_change and " since " .. readable(machine.last_status_change)
+    or ""
   return errors.new { reason = "machine.disconnected", op = "exec",
     message = ("agent %s%s"):format(machine.status:lower(), since) }
 end

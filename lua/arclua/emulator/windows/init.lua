@@ -21,7 +21,7 @@ function windows.login(shell)
   os.exit(status & 0xff, true)
 end
 
-local FILES = { "init", "cmd", "cmdlets", "commands", "powershell" }
+local FILES = { "init", "cmd", "cmdlets", "commands", "pieces", "powershell" }
 
 -- Copies our files to where the machine's login may read them. False: they are in the program.
 local function copy(dir)
