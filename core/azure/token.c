@@ -16,6 +16,7 @@ struct token_op {
   struct arc_op op;
   struct arc_op *http;
   double asked; /* when, on the wall clock */
+  bool assertion;
   struct arc_token token;
 };
 
@@ -138,6 +139,15 @@ static char *copy_text(const json_t *answer, const char *key) {
   return text ? strdup(text) : NULL;
 }
 
+/* Its life is its own affair: it is used once, at once. */
+static bool read_assertion(struct token_op *op, const json_t *answer) {
+  const char *text = arc_json_text(answer, "value");
+  op->token.secret = text && *text ? arc_secret_new(text, strlen(text)) : NULL;
+  op->token.expires_on = op->asked;
+  op->token.refresh_on = -1;
+  return op->token.secret;
+}
+
 /* False when the answer is not a token. */
 static bool read_token(struct token_op *op, const json_t *answer) {
   struct arc_token *token = &op->token;
@@ -167,7 +177,8 @@ static struct arc_err *read_answer(struct token_op *op,
   size_t n = arc_buf_len(&http->body);
   if (http->status == 200) {
     json_t *answer = arc_json_secret(body, n);
-    bool good = read_token(op, answer);
+    bool good =
+        op->assertion ? read_assertion(op, answer) : read_token(op, answer);
     arc_json_wipe(answer);
     if (good) {
       return NULL;
@@ -227,28 +238,41 @@ static bool append_form(struct arc_buf *body,
   return true;
 }
 
-static struct arc_op *post_form(struct arc_loop *loop,
-                                const struct arc_token_request *request) {
-  const struct arc_http_header headers[] = {
-      {.name = "Content-Type", .value = "application/x-www-form-urlencoded"},
+enum { HEADERS_MAX = 16 };
+
+static size_t fill_headers(const struct arc_token_request *request,
+                           struct arc_http_header headers[HEADERS_MAX]) {
+  static const struct arc_http_header usual[] = {
       {.name = "Accept", .value = "application/json"},
-      {.name = "x-ms-lib-capability", .value = "retry-after, h429"}};
+      {.name = "x-ms-lib-capability", .value = "retry-after, h429"},
+      {.name = "Content-Type", .value = "application/x-www-form-urlencoded"}};
+  size_t n = request->fields ? 3 : 1; // the others are for a form
+  memcpy(headers, usual, n * sizeof *usual);
+  for (size_t i = 0; i < request->n_headers && n < HEADERS_MAX; i++) {
+    headers[n++] = request->headers[i];
+  }
+  return n;
+}
+
+static struct arc_op *start_http(struct arc_loop *loop,
+                                 const struct arc_token_request *request) {
+  struct arc_http_header headers[HEADERS_MAX];
   struct arc_buf body = {.secret = true};
   struct arc_op *http = NULL;
   if (append_form(&body, request)) {
-    const struct arc_http_request post = {.url = request->url,
-                                          .method = "POST",
-                                          .headers = headers,
-                                          .n_headers =
-                                              sizeof headers / sizeof *headers,
-                                          .body = arc_buf_head(&body),
-                                          .n_body = arc_buf_len(&body),
-                                          .ca = request->ca,
-                                          .deadline = request->deadline,
-                                          .connect_timeout = CONNECT_SECONDS,
-                                          .max_body = ANSWER_MAX,
-                                          .secret = true};
-    http = arc_http_request(loop, &post);
+    const struct arc_http_request ask = {
+        .url = request->url,
+        .method = request->fields ? "POST" : "GET",
+        .headers = headers,
+        .n_headers = fill_headers(request, headers),
+        .body = request->fields ? arc_buf_head(&body) : NULL,
+        .n_body = arc_buf_len(&body),
+        .ca = request->ca,
+        .deadline = request->deadline,
+        .connect_timeout = CONNECT_SECONDS,
+        .max_body = ANSWER_MAX,
+        .secret = true};
+    http = arc_http_request(loop, &ask);
   }
   arc_buf_free(&body);
   return http;
@@ -275,7 +299,8 @@ struct arc_op *arc_token_request(struct arc_loop *loop,
     return NULL;
   }
   op->asked = arc_loop_time(loop);
-  op->http = post_form(loop, request);
+  op->assertion = request->assertion;
+  op->http = start_http(loop, request);
   if (op->http) {
     op->http->notify = answered;
     op->http->notify_arg = op;

@@ -3,6 +3,7 @@
 #define ARC_TOKEN_H
 
 #include "loop/loop.h"
+#include "net/http.h"
 #include "util/secret.h"
 
 struct arc_form_field {
@@ -14,8 +15,11 @@ struct arc_form_field {
 /* Borrowed for the call only. */
 struct arc_token_request {
   const char *url;
-  const struct arc_form_field *fields;
+  const struct arc_form_field *fields; /* NULL: a GET */
   size_t n_fields;
+  const struct arc_http_header *headers; /* besides the usual ones */
+  size_t n_headers;
+  bool assertion; /* asks for {"value": token}, as GitHub's service gives */
   const char *ca;
   int64_t deadline;
 };
@@ -31,8 +35,8 @@ struct arc_token {
 };
 void arc_token_clear(struct arc_token *token);
 
-/* One POST of a form. The request and the answer are wiped. NULL without
- * memory. */
+/* One POST of a form, or GET. The request and the answer are wiped. NULL
+ * without memory. */
 struct arc_op *arc_token_request(struct arc_loop *loop,
                                  const struct arc_token_request *request);
 /* The token of an op that succeeded, which owns it. */

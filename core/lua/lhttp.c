@@ -28,6 +28,21 @@ static const struct arc_opt request_options[] = {
     {"body", ARC_OPT_ANY, 0, false, 0, 0},
     {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
 
+/* { prefix, secret }, which the table keeps alive. */
+static bool read_prefixed(lua_State *L, struct arc_http_header *header) {
+  if (lua_type(L, -1) != LUA_TTABLE) {
+    return false;
+  }
+  lua_rawgeti(L, -1, 1);
+  lua_rawgeti(L, -2, 2);
+  if (lua_type(L, -2) == LUA_TSTRING) {
+    header->prefix = lua_tostring(L, -2);
+    header->bearer = arc_tosecret(L, -1);
+  }
+  lua_pop(L, 2);
+  return header->bearer;
+}
+
 /* The value is on top of the stack, the name below it. */
 static void read_header(lua_State *L, struct arc_http_header *header) {
   if (lua_type(L, -2) != LUA_TSTRING) {
@@ -35,7 +50,7 @@ static void read_header(lua_State *L, struct arc_http_header *header) {
   }
   header->name = lua_tostring(L, -2);
   header->bearer = arc_tosecret(L, -1);
-  if (header->bearer) {
+  if (header->bearer || read_prefixed(L, header)) {
     return;
   }
   size_t len = 0;

@@ -8,17 +8,22 @@
 #include "azure/token.h"
 #include "lua/lazure.h"
 #include "lua/lcore.h"
+#include "lua/lhttp.h"
 
 enum { ARGS_MAX = 64 };
 
 struct options {
   const char *url, *ca;
   double timeout;
+  bool assertion;
 };
 
 static const struct arc_opt request_options[] = {
     {"url", ARC_OPT_STRING, offsetof(struct options, url), true, 0, 0},
-    {"form", ARC_OPT_ANY, 0, true, 0, 0},
+    {"form", ARC_OPT_ANY, 0, false, 0, 0},
+    {"headers", ARC_OPT_ANY, 0, false, 0, 0},
+    {"assertion", ARC_OPT_BOOLEAN, offsetof(struct options, assertion), false,
+     0, 0},
     {"ca", ARC_OPT_STRING, offsetof(struct options, ca), false, 0, 0},
     {"timeout", ARC_OPT_NUMBER, offsetof(struct options, timeout), false, 0,
      1e9},
@@ -86,7 +91,12 @@ static void read_field(lua_State *L, struct arc_form_field *field) {
 
 /* Pushes the form and a userdata with its fields. */
 static struct arc_form_field *check_form(lua_State *L, size_t *n) {
-  if (lua_getfield(L, 1, "form") != LUA_TTABLE) {
+  int type = lua_getfield(L, 1, "form");
+  *n = 0;
+  if (type == LUA_TNIL) {
+    return NULL;
+  }
+  if (type != LUA_TTABLE) {
     luaL_error(L, "option 'form': table expected, got %s",
                luaL_typename(L, -1));
   }
@@ -110,7 +120,9 @@ static int l_request(lua_State *L) {
   struct arc_loop *loop = arc_getloop(L);
   lua_settop(L, 1);
   arc_checkoptions(L, 1, request_options, &opts);
+  request.headers = arc_checkheaders(L, 1, 0, &request.n_headers);
   request.fields = check_form(L, &request.n_fields);
+  request.assertion = opts.assertion;
   request.url = opts.url;
   request.ca = opts.ca;
   request.deadline = arc_loop_deadline(loop, opts.timeout);

@@ -47,10 +47,11 @@ static struct arc_err *check_scheme(struct arc_dial *dial, CURLU *url) {
   bool https = scheme && !strcasecmp(scheme, "https");
   dial->plain = scheme && !strcasecmp(scheme, "http");
   curl_free(scheme);
-  if (!https && !(dial->plain && arc_is_loopback(dial->host))) {
+  bool near = arc_is_loopback(dial->host) || arc_is_link_local(dial->host);
+  if (!https && !(dial->plain && near)) {
     return arc_err_new(ARC_E_CONFIG,
-                       "only https is spoken (http to this machine itself), "
-                       "not the URL's scheme for %s",
+                       "only https is spoken (http to this machine itself and "
+                       "its host), not the URL's scheme for %s",
                        dial->host);
   }
   return has_credentials(url)

@@ -24,7 +24,7 @@ struct arc_dial {
   char *host; /* of the URL, without brackets */
   char *ask;  /* whose addresses are asked: host or the proxy's */
   int port, ask_port;
-  bool plain;           /* http:// (loopback only) */
+  bool plain;           /* http:// (loopback, link-local) */
   bool read_ahead;      /* whoever reads does so until nothing is left */
   char *proxy;          /* "host:port" for messages; NULL: none */
   const char *variable; /* the static name of that which gave the proxy */
@@ -39,9 +39,9 @@ struct arc_dial {
   void *arg;
 };
 
-/* Makes the easy handle for url, which must be https (http for loopback).
- * NULL, or an error; arc_dial_close frees in both cases. connect_timeout in
- * seconds. */
+/* Makes the easy handle for url, which must be https (http for loopback and
+ * link-local). NULL, or an error; arc_dial_close frees in both cases.
+ * connect_timeout in seconds. */
 struct arc_err *arc_dial_open(struct arc_dial *dial, struct arc_loop *loop,
                               enum arc_multi_kind kind, const char *url,
                               const char *ca, double connect_timeout);

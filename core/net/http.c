@@ -133,9 +133,13 @@ static struct arc_err *add_header(struct arc_http_op *http,
                        header->name);
   }
   // curl's own spelling of a header without a value is "Name;"
-  const char *glue = header->bearer ? ": Bearer " : *value ? ": " : ";";
+  const char *glue = header->bearer || *value ? ": " : ";";
+  const char *prefix = !header->bearer  ? ""
+                       : header->prefix ? header->prefix
+                                        : "Bearer ";
   struct arc_buf line = {.secret = true};
   bool ok = arc_buf_text(&line, header->name) && arc_buf_text(&line, glue) &&
+            arc_buf_text(&line, prefix) &&
             arc_buf_append(&line, value, strlen(value) + 1) &&
             add_line(http, (const char *)arc_buf_head(&line));
   arc_buf_free(&line);

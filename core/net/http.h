@@ -11,11 +11,12 @@ struct arc_http_header {
   const char *name;
   const char *value;         /* or */
   struct arc_secret *bearer; /* sent as "Bearer <secret>" */
+  const char *prefix;        /* instead of "Bearer ", or NULL */
 };
 
 /* Borrowed for the call only. */
 struct arc_http_request {
-  const char *url;    /* https; http for loopback */
+  const char *url;    /* https; http for loopback, link-local */
   const char *method; /* NULL: GET */
   const struct arc_http_header *headers;
   size_t n_headers;

@@ -39,6 +39,9 @@ const struct arc_reason arc_reasons[] = {
     {"cred.bad-certificate", ARC_E_CONFIG, false,
      "the file must hold the application's certificate and its RSA key, as PEM "
      "or PKCS #12; its password goes into AZURE_CLIENT_CERTIFICATE_PASSWORD"},
+    {"cred.bad-token-file", ARC_E_CONFIG, false,
+     "AZURE_FEDERATED_TOKEN_FILE must name the file that the platform writes "
+     "the workload's token to: check the service account or the job"},
     {"cred.certificate-expired", ARC_E_AUTH, false,
      "upload a new certificate to the application, or correct this "
      "machine's clock"},

@@ -5,9 +5,9 @@ local core = {}
 ---------------------------------------------------------------- HTTP (lhttp.c)
 core.http = {}
 ---@class arclua.HttpRequest
----@field url string                     https only, but http for loopback
+---@field url string                     https only, but http for loopback and link-local addresses
 ---@field method string?                 default GET
----@field headers table<string,string|arclua.Secret>?  a Secret value of Authorization is sent as "Bearer <secret>"
+---@field headers table<string,string|arclua.Secret|table>?  a Secret is sent as "Bearer <secret>", { prefix, Secret } as they are
 ---@field body string|arclua.Secret|nil
 ---@field timeout number?                whole exchange, default 30
 ---@field connect_timeout number?        default 10
@@ -19,8 +19,9 @@ core.http = {}
 function core.http.request(opts) end
 ---------------------------------------------------------------- Entra, ARM (lazure.c, on core/azure)
 core.token = {}
---- One POST to a token endpoint. form values: strings or Secrets.
----@param opts { url: string, form: table<string,string|arclua.Secret>, ca: string?, timeout: number? }
+--- One POST of a form to a token endpoint, or without a form a GET. form values: strings or Secrets; headers: see http.request.
+--- assertion: the answer is {"value": token}, as GitHub's service gives; info then tells only when it came.
+---@param opts { url: string, form: table<string,string|arclua.Secret>?, headers: table?, assertion: boolean?, ca: string?, timeout: number? }
 ---@return arclua.Secret|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret? }
 function core.token.request(opts) end
 --- Runs a command (argv, no shell) whose stdout is az-like JSON {accessToken, expiresOn|expires_on, tenant, subscription}.

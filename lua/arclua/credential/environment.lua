@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- What the environment's variables say a pipeline or a machine signs in with.
+local assertion = require "arclua.credential.assertion"
 local client_certificate = require "arclua.credential.client_certificate"
 local clouds = require "arclua.clouds"
 local errors = require "arclua.errors"
 local paths = require "arclua.paths"
+local workload_identity = require "arclua.credential.workload_identity"
 
 local environment = {}
 
@@ -52,6 +54,38 @@ function environment.certificate(context)
     client_id = paths.env "AZURE_CLIENT_ID", path = paths.env "AZURE_CLIENT_CERTIFICATE_PATH",
     password = context.core.secret_env "AZURE_CLIENT_CERTIFICATE_PASSWORD",
     send_chain = yes "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN" }, context.core)
+end
+
+-- The platform that vouches for us, nil when there is none.
+local function platform(context)
+  local file, url = paths.env "AZURE_FEDERATED_TOKEN_FILE", paths.env "ACTIONS_ID_TOKEN_REQUEST_URL"
+  local bearer = context.core.secret_env "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+  if file then
+    return assertion.file(file)
+  elseif url and bearer then
+    return assertion.github(url, bearer, context.cloud)
+  elseif paths.env "GITHUB_ACTIONS" then
+    return unavailable("ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN are not set",
+      "give the job `permissions: id-token: write`")
+  end
+  return unavailable("AZURE_FEDERATED_TOKEN_FILE is not set",
+    "it is set where a platform vouches for the workload")
+end
+
+--- The application of AZURE_CLIENT_ID, which trusts the platform that this runs on.
+function environment.workload(context)
+  local vouch, err = platform(context)
+  if not vouch then
+    return nil, err
+  end
+  local tenant
+  tenant, err = tenant_of(context, { "AZURE_TENANT_ID", "AZURE_CLIENT_ID" },
+    "set them to the values of the application that trusts the workload")
+  if not tenant then
+    return nil, err
+  end
+  return workload_identity.new({ cloud = context.cloud, tenant = tenant,
+    client_id = paths.env "AZURE_CLIENT_ID", assertion = vouch }, context.core)
 end
 
 return environment

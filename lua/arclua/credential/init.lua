@@ -21,6 +21,7 @@ local CONTEXT = { cloud = "table", tenant = "string", trust_cloud = "boolean" }
 local NAMES = {
   default = "default", environment = "environment", env = "environment",
   azure_cli = "azure_cli", az = "azure_cli", cli = "azure_cli",
+  workload_identity = "workload_identity",
 }
 
 local function rules(more)
@@ -105,14 +106,23 @@ local function members(context)
     return open_cli(context)
   end }
   local wish = (paths.env "AZURE_TOKEN_CREDENTIALS" or ""):lower():match "^%s*(.-)%s*$"
-  if wish == "prod" or wish == "environmentcredential" then
+  local workload = { name = "workload identity", open = function()
+    return environment.workload(context)
+  end }
+  if wish == "environmentcredential" then
+    return list
+  elseif wish == "workloadidentitycredential" then
+    return { workload }
+  end
+  list[#list + 1] = workload
+  if wish == "prod" then
     return list
   elseif wish == "dev" or wish == "azureclicredential" then
     return { cli }
   elseif wish ~= "" then
     return errors.fail { code = "config", op = "credential",
-      message = ("AZURE_TOKEN_CREDENTIALS: prod, dev, EnvironmentCredential or "
-        .. "AzureCliCredential expected, got '%s'"):format(wish) }
+      message = ("AZURE_TOKEN_CREDENTIALS: prod, dev, EnvironmentCredential, "
+        .. "WorkloadIdentityCredential or AzureCliCredential expected, got '%s'"):format(wish) }
   end
   list[#list + 1] = cli
   return list
@@ -172,8 +182,8 @@ end
 ---@field tenant string?         GUID or domain name
 ---@field trust_cloud boolean?   the environment's credential may go to this cloud file's hosts
 
---- The default chain: AZURE_ACCESS_TOKEN, the application of AZURE_CLIENT_ID, the Azure CLI; the
---- first that is configured. AZURE_TOKEN_CREDENTIALS narrows it.
+--- The default chain: AZURE_ACCESS_TOKEN, the application of AZURE_CLIENT_ID, a workload's
+--- identity, the Azure CLI; the first that is configured. AZURE_TOKEN_CREDENTIALS narrows it.
 --- Errors: config.
 ---@param opts arclua.CredentialOptions?
 ---@return arclua.Credential|nil, arclua.Error?
@@ -247,6 +257,16 @@ function credential.client_certificate(opts)
   end)
 end
 
+--- The application of AZURE_CLIENT_ID in AZURE_TENANT_ID, for a workload that its platform vouches
+--- for: by the file AZURE_FEDERATED_TOKEN_FILE (Kubernetes), else by GitHub's service for jobs.
+--- Errors: config; auth (cred.unavailable) when there is no such platform.
+---@param opts arclua.CredentialOptions?
+---@return arclua.Credential|nil, arclua.Error?
+function credential.workload_identity(opts)
+  opts = check.options(opts, rules { primitives = "table" })
+  return of_source(opts, environment.workload)
+end
+
 --- A token that somebody else got; it is not renewed.
 --- Raises: token is missing.
 ---@param opts { token: arclua.Secret|string, expires_on: number? }  seconds since 1970; default:
@@ -266,15 +286,15 @@ function credential.static(opts)
 end
 
 --- The credential of a name as --credential takes it. Errors: config.
----@param name string?  default, environment (env) or azure_cli (az, cli)
+---@param name string?  default, environment (env), workload_identity or azure_cli (az, cli)
 ---@param opts arclua.CredentialOptions
 ---@return arclua.Credential|nil, arclua.Error?
 function credential.by_name(name, opts)
   local kind = NAMES[(name or "default"):lower():gsub("-", "_")]
   if not kind then
     return errors.fail { code = "config", op = "credential",
-      message = ("option '--credential': default, environment or azure_cli expected, got '%s'")
-        :format(name) }
+      message = ("option '--credential': default, environment, workload_identity or azure_cli "
+        .. "expected, got '%s'"):format(name) }
   end
   return credential[kind](opts)
 end

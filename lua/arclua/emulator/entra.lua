@@ -160,6 +160,9 @@ function entra.handle(state, request)
   elseif fault then
     return nil, fault
   end
+  if request.path == "/oidc/token" and request.method == "GET" then
+    return assertions.github(state, request)
+  end
   local tenant, rest = request.path:match "^/([^/]+)(/.*)$"
   local route = ROUTES[request.method .. " " .. (rest or "")]
   if not route then

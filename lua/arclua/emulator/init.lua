@@ -156,7 +156,8 @@ end
 ---@field registration_delay number?    seconds that registering takes
 ---@field token_lifetime number?        seconds
 ---@field rendezvous number?            seconds that an agent has to accept (30)
----@field sign_in string?              what env signs in with: "secret" (default) or "certificate"
+---@field sign_in string?              what env signs in with: "secret" (default), "certificate",
+---   "workload" (a platform's token in a file), "github" (its service for jobs)
 ---@field as_root boolean?              as root: log in as root, not as another user
 ---@field way string?                   how the machines get a user: "wrapper", "mount", "plain";
 ---   default the first that works (emulator/account.lua)

@@ -1,11 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- By which credential the emulator's clients sign in: what it makes and what it exports.
+local assertions = require "arclua.emulator.assertions"
 local core = require "arclua.core"
 
 local signin = {}
 
 --- What sign_in may be; the first is the default.
-signin.WAYS = { "secret", "certificate" }
+signin.WAYS = { "secret", "certificate", "workload", "github" }
+
+local ISSUER = "arc.localhost"
 
 -- Set, but empty: what the caller's own environment says does not count.
 local ABSENT = ""
@@ -30,6 +33,39 @@ WAYS.certificate = {
   env = function(self)
     return { AZURE_CLIENT_SECRET = ABSENT, AZURE_CLIENT_CERTIFICATE_PASSWORD = ABSENT,
       AZURE_CLIENT_CERTIFICATE_PATH = self.client_dir .. "/client.pem" }
+  end,
+}
+
+-- The platform that vouches for the workload is the emulator, too.
+local function federate(state, subject)
+  state.federation = { issuer = "https://oidc." .. ISSUER, subject = subject }
+end
+
+WAYS.workload = {
+  make = function(state)
+    federate(state, "system:serviceaccount:default:arclua")
+  end,
+  write = function(self)
+    return core.sys.write_file(self.client_dir .. "/federated-token",
+      assertions.issue(self.state), 384)
+  end,
+  env = function(self)
+    return { AZURE_CLIENT_SECRET = ABSENT, AZURE_CLIENT_CERTIFICATE_PATH = ABSENT,
+      AZURE_FEDERATED_TOKEN_FILE = self.client_dir .. "/federated-token" }
+  end,
+}
+
+WAYS.github = {
+  make = function(state)
+    federate(state, "repo:arclua@1/emulator@2:ref:refs/heads/main")
+    state.federation.bearer = core.crypto.base64url(core.crypto.random(30))
+  end,
+  env = function(self)
+    return { AZURE_CLIENT_SECRET = ABSENT, AZURE_CLIENT_CERTIFICATE_PATH = ABSENT,
+      AZURE_FEDERATED_TOKEN_FILE = ABSENT,
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN = self.state.federation.bearer,
+      ACTIONS_ID_TOKEN_REQUEST_URL = self.state.cloud.authority
+        .. "/oidc/token?api-version=2.0" }
   end,
 }
 

@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: MIT
+-- The token by which a platform vouches for a workload: from a file that the platform keeps
+-- fresh, or from GitHub's service. Got anew for each use, as it lives for minutes.
+local errors = require "arclua.errors"
+
+local assertion = {}
+
+-- Whom the token is meant for, by cloud.
+local AUDIENCES = { public = "api://AzureADTokenExchange",
+  usgov = "api://AzureADTokenExchangeUSGov",
+  china = "api://AzureADTokenExchangeChina" }
+
+--- From a file; a link is followed, as Kubernetes mounts it by links.
+---@return fun(core: table): arclua.Secret?, arclua.Error?
+function assertion.file(path)
+  return function(core)
+    local secret, info = core.secret_file(path, { follow = true })
+    if secret and info.size > 0 then
+      return secret
+    end
+    return errors.fail { reason = "cred.bad-token-file", op = "credential", cause = info,
+      message = "the federated token: " .. (secret and path .. " is empty" or info.message) }
+  end
+end
+
+local function encode(text)
+  return (text:gsub("[^%w%-._~]", function(c)
+    return ("%%%02X"):format(c:byte())
+  end))
+end
+
+--- From GitHub's service for a job. url, bearer: what the job's environment says.
+---@return fun(core: table): arclua.Secret?, arclua.Error?
+function assertion.github(url, bearer, cloud)
+  local glue = url:find("?", 1, true) and "&" or "?"
+  local asked = url .. glue .. "audience=" .. encode(AUDIENCES[cloud.name] or AUDIENCES.public)
+  local own = url:sub(1, #cloud.authority + 1) == cloud.authority .. "/"
+  return function(core)
+    local secret, err = core.token.request { url = asked, assertion = true,
+      headers = { Authorization = bearer }, ca = own and cloud.ca or nil }
+    if secret then
+      return secret
+    end
+    return nil, errors.with(err, { op = "credential",
+      message = "GitHub's token service: " .. err.message,
+      remedy = not err.retryable and "check that the job has `permissions: id-token: write`"
+        or err.remedy })
+  end
+end
+
+return assertion
