@@ -126,6 +126,7 @@ static struct arc_err *add_header(struct arc_http_op *http,
                                   const struct arc_http_header *header) {
   const char *value = header->bearer ? header->bearer->bytes : header->value;
   if (!is_token(header->name) || has_line_break(value) ||
+      (header->prefix && has_line_break(header->prefix)) ||
       (header->bearer && strlen(value) != header->bearer->len)) {
     return arc_err_new(ARC_E_CONFIG,
                        "header %s cannot be sent: a line break, "

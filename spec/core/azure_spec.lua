@@ -131,8 +131,36 @@ describe("token request", function()
     assert.equal("token.request", results[2].op)
   end)
 
+  both("asks without a form, with headers of its own", function()
+    local results, head, body = peer.serve(peer.answer("200 OK", JSON,
+      '{"access_token":"x","expires_on":"4000000000"}'), function(url)
+      return core.token.request { url = url, headers = { Metadata = "true",
+        ["X-Header"] = { "", core.secret "raw" }, Authorization = { "Basic ", core.secret "k" } } }
+    end)
+    assert.equal(4000000000, results[2].expires_on)
+    assert.matches("^GET /x%?y=1 ", head)
+    assert.equal("", body)
+    for _, line in ipairs { "Metadata: true", "X-Header: raw", "Authorization: Basic k" } do
+      assert.truthy(head:find("\r\n" .. line .. "\r\n", 1, true), line)
+    end
+    assert.is_nil(head:find("Content-Type", 1, true))
+  end)
+
+  both("takes an assertion", function()
+    for body, good in pairs { ['{"value":"jwt"}'] = true, ['{"value":""}'] = false,
+      ['{"access_token":"x","expires_in":3}'] = false } do
+      local results = peer.serve(peer.answer("200 OK", JSON, body), function(url)
+        return core.token.request { url = url, assertion = true }
+      end)
+      assert.equal(good, results[1] ~= nil)
+    end
+  end)
+
   it("raises on misuse", function()
-    assert.has_error(function() core.token.request { url = "x" } end)
+    assert.has_error(function() core.token.request { url = "x", form = 1 } end)
+    assert.has_error(function()
+      core.token.request { url = "x", headers = { A = { "Basic " } } }
+    end)
     assert.has_error(function() core.token.request { url = "x", form = { 1 } } end)
     assert.has_error(function() core.token.request { url = "x", form = { a = 1 } } end)
     assert.has_error(function() core.token.command { args = {} } end)

@@ -100,6 +100,10 @@ describe("http request", function()
     refused { url = "http://localhost:1/", headers = { ["A: b\r\nC"] = "d" } }
     refused { url = "http://localhost:1/", headers = { A = "b\r\nC: d" } }
     refused { url = "http://localhost:1/", headers = { Authorization = core.secret "b\nC: d" } }
+    refused { url = "http://localhost:1/",
+      headers = { Authorization = { "Basic ", core.secret "b\nC: d" } } }
+    refused { url = "http://localhost:1/",
+      headers = { Authorization = { "Basic\r\nX: ", core.secret "b" } } }
   end)
 
   it("raises on misuse", function()
