@@ -53,6 +53,14 @@ static bool keep_header(struct arc_http_op *http, const char *line,
   return true;
 }
 
+/* RFC 9110 §5.5: no NUL, and a CR only in the line's end. */
+static bool is_field(const char *line, size_t len) {
+  const char *cr = memchr(line, '\r', len);
+  size_t end = cr ? (size_t)(cr - line) : len;
+  return !memchr(line, '\0', len) && len - end <= 2 &&
+         (len - end < 2 || line[len - 1] == '\n');
+}
+
 /* curl hands over whole lines, also of 1xx answers before the real one. */
 static size_t on_header(char *line, size_t size, size_t n, void *arg) {
   struct arc_http_op *http = arg;
@@ -63,7 +71,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg) {
   } else if (len > HEADERS_MAX - arc_buf_len(&http->headers)) {
     http->too_large = true;
     return 0;
-  } else if (colon && !memchr(line, '\0', len)) {
+  } else if (colon && is_field(line, len)) {
     size_t n_name = (size_t)(colon - line);
     http->no_memory = !keep_header(http, line, n_name, len);
   }
@@ -82,6 +90,9 @@ static void finished(void *arg, struct arc_err *err) {
   } else if (err && http->no_memory) {
     arc_err_unref(err);
     err = arc_err_new(ARC_E_NOMEM, "out of memory");
+  } else if (!err && http->status < 100) { // of a status line like HTTP/21.1
+    err = arc_err_reason("http.bad-answer", "%s: no status came",
+                         http->dial.host);
   }
   arc_op_finish(&http->op, err);
 }

@@ -39,6 +39,11 @@ describe("http request", function()
     assert.is_nil(r.headers["x-old"])
   end)
 
+  both("forgets a header that cannot be one", function()
+    local r = get("HTTP/1.1 200 OK\r\nA: b\rc\r\nD: e\r\nContent-Length: 0\r\n\r\n")
+    assert.same({ d = "e", ["content-length"] = "0" }, r.headers)
+  end)
+
   both("follows no redirect", function()
     local r = get(peer.answer("302 Found", { Location = "http://127.0.0.1:1/" }))
     assert.equal(302, r.status)
@@ -60,6 +65,8 @@ describe("http request", function()
       "limit", "http.too-large" },
     { "another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n", "protocol", "http.bad-answer" },
     { "no answer", "", "closed" },
+    { "a version that is none", "HTTP/21.1 200 OK\r\nContent-Length: 0\r\n\r\n", "protocol",
+      "http.bad-answer" },
     { "half an answer", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "closed" },
   }
   for _, case in ipairs(failures) do
