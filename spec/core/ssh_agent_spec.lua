@@ -90,6 +90,20 @@ describe("ssh agent", function()
     logs_in()
   end)
 
+  spec("with two keys, both wanted", function()
+    assert(core.ssh.keygen(lab:path "second"))
+    assert(sys.write_file(lab:path "authorized",
+      lab.public .. "\n" .. sys.read_file(lab:path "second.pub")))
+    local settings = { "AuthenticationMethods=publickey,publickey" }
+    add(lab:path "id")
+    local session, err = login(nil, settings)
+    assert.is_nil(session)
+    assert.equal("ssh.auth-refused", err.reason)
+    assert.matches("in part", err.message)
+    add(lab:path "second")
+    logs_in(nil, settings)
+  end)
+
   spec("with more keys than sshd hears: those of identity files come first", function()
     for i = 1, 8 do
       assert(core.ssh.keygen(lab:path("k" .. i)))
