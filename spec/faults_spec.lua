@@ -213,6 +213,15 @@ describe("the relay", function()
     end)
   end)
 
+  both("that never answers (#23) is asked again", function()
+    with_fault({ at = "relay", kind = "black-hole", times = 1 }, function(result, _, e)
+      assert.equal("ok", result.state)
+      assert.equal("hi\n", result.stdout)
+      assert.equal(1, e.log:count { event = "fault" })
+      assert.equal(1, e.log:count { event = "connect" })
+    end, { connect_timeout = 300 })
+  end)
+
   for kind, reason in pairs { unauthorized = "relay.denied", forbidden = "relay.denied" } do
     both(kind .. " brings new credentials, once", function()
       with_fault({ at = "relay", kind = kind, times = 1 }, function(result)

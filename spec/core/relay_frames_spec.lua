@@ -169,11 +169,17 @@ describe("relay frames, allowed", function()
     assert.is_nil(err)
   end)
 
+  local SIZES = { 0, 1, 125, 126, 127, 65535, 65536, 65537, 32768, 1 << 24 }
+
+  local function random_bytes(n)
+    return core.crypto.random(math.min(n, 1 << 20)):rep(n > 1 << 20 and 16 or 1)
+  end
+
   for _, over in ipairs { "pair", "tls" } do
     row("#51 message sizes over " .. over .. ", to the client", function()
       local ws, peer = hostile.websocket(over)
-      for _, n in ipairs { 0, 1, 125, 126, 127, 65535, 65536, 65537, 32768, 1 << 24 } do
-        local bytes = core.crypto.random(math.min(n, 1 << 20)):rep(n > 1 << 20 and 16 or 1)
+      for _, n in ipairs(SIZES) do
+        local bytes = random_bytes(n)
         local sender = core.spawn(peer.write, peer, make(2, bytes))
         local parts, got = {}, 0
         while got < n do
@@ -181,6 +187,28 @@ describe("relay frames, allowed", function()
           got = got + #parts[#parts]
         end
         sender:await()
+        assert.equal(core.crypto.sha256(bytes), core.crypto.sha256(table.concat(parts)))
+      end
+      ws:abort()
+      peer:close()
+    end)
+  end
+
+  for _, over in ipairs { "pair", "tls" } do
+    row("#51 message sizes over " .. over .. ", to the server", function()
+      local ws, peer = hostile.websocket(over)
+      local reader = frames.reader(peer)
+      for _, n in ipairs(SIZES) do
+        local bytes = random_bytes(n)
+        local sender = core.spawn(ws.write, ws, bytes)
+        local parts, got = {}, 0
+        while got < n do
+          local frame = assert(reader:next())
+          assert.equal(2, frame.opcode)
+          parts[#parts + 1] = frame.payload
+          got = got + #frame.payload
+        end
+        assert(sender:await())
         assert.equal(core.crypto.sha256(bytes), core.crypto.sha256(table.concat(parts)))
       end
       ws:abort()

@@ -29,11 +29,12 @@ function frames.make(opcode, payload, opts)
 end
 
 function frames.mask(payload, mask)
-  local out = {}
-  for i = 1, #payload do
-    out[i] = string.char(payload:byte(i) ~ mask:byte((i - 1) % 4 + 1))
+  local word, out = string.unpack("<i8", mask .. mask), {}
+  local whole = payload .. ("\0"):rep(-#payload % 8)
+  for i = 1, #whole, 8 do
+    out[#out + 1] = string.pack("<i8", string.unpack("<i8", whole, i) ~ word)
   end
-  return table.concat(out)
+  return table.concat(out):sub(1, #payload)
 end
 
 local function need(self, n)
