@@ -1,0 +1,153 @@
+-- SPDX-License-Identifier: MIT
+-- Roads on which allocations fail, to an sshd beside us: what a login may be, and a channel.
+-- Each is { name, run = fn(), before = fn()?, after = fn()? }; only run is short of memory, and
+-- gives whether all went well, or nil, err.
+local core = require "arclua.core"
+local sshlab = require "sshlab"
+
+local sys = core.sys
+local roads = {}
+
+local LIMIT = 20            -- seconds for one run
+local FLOOD = 200 * 1024    -- bytes: more than a channel holds itself
+local RIGHT = "open sesame" -- password and passphrase
+
+local function child(args, more)
+  local opts = { args = args, stdin = "null", stdout = "null", stderr = "null",
+    env = { LD_PRELOAD = false } }
+  for key, value in pairs(more or {}) do
+    opts.env[key] = value
+  end
+  return assert(core.process.spawn(opts))
+end
+
+local function tool(args, env)
+  local p <close> = child(args, env)
+  assert(assert(p:wait()).status == 0, args[1])
+end
+
+-- A prompt function that answers wrong at first.
+local function answers()
+  local words = { "no", RIGHT, RIGHT }
+  return function()
+    local word = table.remove(words, 1)
+    return word and core.secret(word)
+  end
+end
+
+-- A road that logs in with these options (made anew for each run) to an sshd with these settings.
+local function login(name, lab, options, settings)
+  local sshd
+  return { name = name,
+    before = function() sshd = lab:start(settings) end,
+    run = function()
+      local changes = options()
+      changes.timeout = LIMIT
+      local session, err = core.ssh.connect(sshd:stream(), lab:options(changes))
+      if session then
+        session:close()
+      end
+      return session ~= nil or nil, err
+    end,
+    after = function() sshd:close() end }
+end
+
+-- Sends a word through the channel and takes a flood back.
+local function talk(channel, listener)
+  local peer <close>, err = listener:accept()
+  local ok = peer
+  for _, step in ipairs { function() return channel:write("word") end,
+    function() return peer:read() end, function() return peer:write(("x"):rep(FLOOD)) end } do
+    if ok then
+      ok, err = step()
+    end
+  end
+  if not ok then
+    return nil, err
+  end
+  peer:close()
+  local got, part = 0
+  repeat
+    part, err = channel:read()
+    got = got + #(part or "")
+  until not part
+  return not err and got == FLOOD or nil, err or got
+end
+
+local function forwarding(lab)
+  local sshd, session, listener
+  return { name = "a forwarded connection",
+    before = function()
+      session, sshd = assert(lab:connect({ timeout = LIMIT }))
+      listener = assert(core.tcp.listen("127.0.0.1", 0))
+    end,
+    run = function()
+      local channel <close>, err = session:direct_tcpip("127.0.0.1", listener:port(),
+        { timeout = LIMIT })
+      if not channel then
+        return nil, err
+      end
+      return talk(channel, listener)
+    end,
+    after = function()
+      listener:close()
+      session:close()
+      core.linger()
+      sshd:close()
+    end }
+end
+
+-- A lab whose user has a locked key and one in an agent; the agent is for the lab's life.
+local function with_keys()
+  local lab = sshlab.new()
+  local socket = lab:path "agent"
+  tool { "ssh-keygen", "-q", "-t", "ed25519", "-a", "1", "-N", RIGHT, "-f", lab:path "locked" }
+  assert(sys.write_file(lab:path "authorized",
+    lab.public .. "\n" .. assert(sys.read_file(lab:path "locked.pub")), 420))
+  lab.agent = child { "ssh-agent", "-D", "-a", socket }
+  while not sys.stat(socket) do
+    core.sleep(0.005)
+  end
+  tool({ "ssh-add", "-q", lab:path "id" }, { SSH_AUTH_SOCK = socket })
+  return lab
+end
+
+--- All roads; each has its lab until roads.close().
+function roads.open()
+  local keys, words = with_keys(), sshlab.new()
+  words:password(RIGHT)
+  roads.labs = { keys, words }
+  local list = {
+    login("a locked key", keys, function()
+      return { identities = { keys:path "locked" }, prompt = answers() }
+    end),
+    login("an agent", keys, function()
+      return { identities = {}, agent = keys:path "agent" }
+    end),
+    login("a password", words, function()
+      return { identities = {}, password = core.secret "wrong", prompt = answers() }
+    end),
+    forwarding(keys),
+  }
+  if sshlab.has_pam() then
+    local asks = sshlab.new()
+    asks:pam(RIGHT, { "123456" })
+    roads.labs[#roads.labs + 1] = asks
+    table.insert(list, login("questions", asks, function()
+      return { identities = {}, password = core.secret(RIGHT), methods = { "keyboard-interactive" },
+        prompt = function() return core.secret "123456" end }
+    end))
+  end
+  return list
+end
+
+function roads.close()
+  for _, lab in ipairs(roads.labs) do
+    if lab.agent then
+      lab.agent:close()
+    end
+    lab:close()
+  end
+end
+
+return roads
