@@ -307,15 +307,8 @@ static struct arc_err *renew(json_t *root, struct change *change) {
   return account ? set_secret(account, change->secret) : NULL;
 }
 
-static bool holds(const json_t *account, const struct arc_secret *secret) {
-  const char *text = arc_json_text(account, "secret");
-  return text && strlen(text) == secret->len &&
-         !memcmp(text, secret->bytes, secret->len);
-}
-
 static struct arc_err *remove_one(json_t *root, struct change *change) {
-  const json_t *account = json_object_get(accounts_of(root), change->id);
-  if (!account || (change->secret && !holds(account, change->secret))) {
+  if (!json_object_get(accounts_of(root), change->id)) {
     return NULL;
   }
   bool chosen = is_default(root, change->id);
@@ -366,9 +359,8 @@ struct arc_err *arc_store_renew(const char *dir, const char *id,
   return err;
 }
 
-struct arc_err *arc_store_remove(const char *dir, const char *id,
-                                 const struct arc_secret *only, bool *done) {
-  struct change change = {.id = id, .secret = only};
+struct arc_err *arc_store_remove(const char *dir, const char *id, bool *done) {
+  struct change change = {.id = id};
   struct arc_err *err = run(dir, remove_one, &change);
   *done = change.done;
   return err;

@@ -26,9 +26,8 @@ struct arc_err *arc_store_put(const char *dir, const char *id, json_t *account,
 /* Another secret for an account that is there: a removed one stays away. */
 struct arc_err *arc_store_renew(const char *dir, const char *id,
                                 const struct arc_secret *secret, bool *done);
-/* Removes an account; with `only` no other than one that has this secret. */
-struct arc_err *arc_store_remove(const char *dir, const char *id,
-                                 const struct arc_secret *only, bool *done);
+/* Removes an account. */
+struct arc_err *arc_store_remove(const char *dir, const char *id, bool *done);
 /* Makes an account the default one. */
 struct arc_err *arc_store_choose(const char *dir, const char *id, bool *done);
 

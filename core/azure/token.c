@@ -10,19 +10,30 @@
 #include "net/http.h"
 #include "util/err.h"
 
-enum { ANSWER_MAX = 1024 * 1024, CONNECT_SECONDS = 10, EXCERPT = 200 };
+enum {
+  ANSWER_MAX = 1024 * 1024,
+  CONNECT_SECONDS = 10,
+  EXCERPT = 200,
+  DEVICE_SECONDS = 1800, /* a device code's life and pace, when not given */
+  DEVICE_INTERVAL = 5
+};
 
 struct token_op {
   struct arc_op op;
   struct arc_op *http;
   double asked; /* when, on the wall clock */
   bool assertion;
+  bool device;
   struct arc_token token;
 };
 
 void arc_token_clear(struct arc_token *token) {
   arc_secret_unref(token->secret);
   arc_secret_unref(token->refresh_token);
+  arc_secret_unref(token->id_token);
+  free(token->user_code);
+  free(token->verification_uri);
+  free(token->message);
   free(token->type);
   free(token->scope);
   free(token->tenant);
@@ -39,31 +50,48 @@ struct meaning {
 };
 
 static const struct meaning meanings[] = {
-    {"authorization_declined", "entra.interaction-required"},
+    {"access_denied", "entra.declined"},
+    {"authorization_declined", "entra.declined"},
     {"authorization_pending", "entra.pending"},
     {"bad_verification_code", "entra.interaction-required"},
+    {"code_expired", "entra.code-expired"},
     {"consent_required", "entra.interaction-required"},
-    {"expired_token", "entra.interaction-required"},
+    {"expired_token", "entra.code-expired"},
     {"interaction_required", "entra.interaction-required"},
     {"invalid_client", "entra.bad-client"},
     {"invalid_grant", "entra.interaction-required"},
     {"login_required", "entra.interaction-required"},
     {"server_error", "entra.server-error"},
-    {"slow_down", "entra.throttled"},
+    {"slow_down", "entra.slow-down"},
     {"temporarily_unavailable", "entra.server-error"},
     {"unauthorized_client", "entra.bad-client"},
 };
 
-static bool names_no_tenant(const json_t *answer) {
-  static const json_int_t codes[] = {90002, 900023, 900021, 50059};
+static bool is_one_of(const json_t *answer, const json_int_t *codes) {
   json_int_t first = json_integer_value(
       json_array_get(json_object_get(answer, "error_codes"), 0));
-  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-    if (first == codes[i]) {
+  for (; *codes; codes++) {
+    if (first == *codes) {
       return true;
     }
   }
   return false;
+}
+
+static bool names_no_tenant(const json_t *answer) {
+  static const json_int_t codes[] = {90002, 900023, 900021, 50059, 0};
+  return is_one_of(answer, codes);
+}
+
+/* Whether the refresh token is dead, not merely refused for this scope. */
+static bool is_signed_out(const json_t *answer) {
+  static const json_int_t codes[] = {50173, 700082, 70043, 700084, 70008, 0};
+  const char *error = arc_json_text(answer, "error");
+  const char *sub = arc_json_text(answer, "suberror");
+  return !strcmp(error, "invalid_grant") &&
+         ((sub &&
+           (!strcmp(sub, "bad_token") || !strcmp(sub, "token_expired"))) ||
+          is_one_of(answer, codes));
 }
 
 static const char *reason_for(int status, const json_t *answer) {
@@ -75,6 +103,9 @@ static const char *reason_for(int status, const json_t *answer) {
   }
   if (names_no_tenant(answer)) {
     return "entra.bad-tenant";
+  }
+  if (is_signed_out(answer)) {
+    return "entra.signed-out";
   }
   const char *error = arc_json_text(answer, "error");
   for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
@@ -148,20 +179,44 @@ static bool read_assertion(struct token_op *op, const json_t *answer) {
   return op->token.secret;
 }
 
+static struct arc_secret *copy_secret(const json_t *answer, const char *key) {
+  const char *text = arc_json_text(answer, key);
+  return text && *text ? arc_secret_new(text, strlen(text)) : NULL;
+}
+
+/* False when the answer is not a device code. */
+static bool read_device(struct token_op *op, const json_t *answer) {
+  struct arc_token *token = &op->token;
+  double life = 0;
+  token->secret = copy_secret(answer, "device_code");
+  token->user_code = copy_text(answer, "user_code");
+  token->verification_uri = copy_text(answer, "verification_uri");
+  token->message = copy_text(answer, "message");
+  token->refresh_on = -1;
+  if (!arc_json_seconds(json_object_get(answer, "expires_in"), &life)) {
+    life = DEVICE_SECONDS;
+  }
+  if (!arc_json_seconds(json_object_get(answer, "interval"),
+                        &token->interval) ||
+      token->interval < 1) {
+    token->interval = DEVICE_INTERVAL;
+  }
+  token->expires_on = op->asked + life;
+  return token->secret && token->user_code && token->verification_uri;
+}
+
 /* False when the answer is not a token. */
 static bool read_token(struct token_op *op, const json_t *answer) {
   struct arc_token *token = &op->token;
   const char *text = arc_json_text(answer, "access_token");
-  const char *refresh = arc_json_text(answer, "refresh_token");
   double in = 0;
   if (!text || !*text ||
       !arc_expiry_read(answer, op->asked, false, &token->expires_on)) {
     return false;
   }
   token->secret = arc_secret_new(text, strlen(text));
-  if (refresh && *refresh) {
-    token->refresh_token = arc_secret_new(refresh, strlen(refresh));
-  }
+  token->refresh_token = copy_secret(answer, "refresh_token");
+  token->id_token = copy_secret(answer, "id_token");
   token->refresh_on = -1;
   if (arc_json_seconds(json_object_get(answer, "refresh_in"), &in) && in > 0) {
     token->refresh_on = op->asked + in;
@@ -177,8 +232,9 @@ static struct arc_err *read_answer(struct token_op *op,
   size_t n = arc_buf_len(&http->body);
   if (http->status == 200) {
     json_t *answer = arc_json_secret(body, n);
-    bool good =
-        op->assertion ? read_assertion(op, answer) : read_token(op, answer);
+    bool good = op->device      ? read_device(op, answer)
+                : op->assertion ? read_assertion(op, answer)
+                                : read_token(op, answer);
     arc_json_wipe(answer);
     if (good) {
       return NULL;
@@ -300,6 +356,7 @@ struct arc_op *arc_token_request(struct arc_loop *loop,
   }
   op->asked = arc_loop_time(loop);
   op->assertion = request->assertion;
+  op->device = request->device;
   op->http = start_http(loop, request);
   if (op->http) {
     op->http->notify = answered;

@@ -22,16 +22,21 @@ struct arc_token_request {
   bool assertion; /* asks for {"value": token}, as GitHub's service gives */
   const char *ca;
   int64_t deadline;
+  bool device; /* the answer is a device code */
 };
 
-/* What a token endpoint, or a command, has given. */
+/* What a token endpoint, or a command, has given. Of a device code, secret and
+ * expires_on are the code's. */
 struct arc_token {
   struct arc_secret *secret;
   struct arc_secret *refresh_token; /* or NULL */
+  struct arc_secret *id_token;      /* or NULL */
   double expires_on;
-  double refresh_on;           /* negative = not given */
-  char *type, *scope;          /* or NULL */
-  char *tenant, *subscription; /* of az; or NULL */
+  double refresh_on;                            /* negative = not given */
+  char *type, *scope;                           /* or NULL */
+  char *tenant, *subscription;                  /* of az; or NULL */
+  char *user_code, *verification_uri, *message; /* of a device code; or NULL */
+  double interval;                              /* likewise, seconds */
 };
 void arc_token_clear(struct arc_token *token);
 

@@ -131,9 +131,8 @@ static int l_renew(lua_State *L) {
 
 static int l_remove(lua_State *L) {
   bool done;
-  struct arc_err *err = arc_store_remove(
-      luaL_checkstring(L, 1), luaL_checkstring(L, 2),
-      lua_isnoneornil(L, 3) ? NULL : arc_checksecret(L, 3), &done);
+  struct arc_err *err =
+      arc_store_remove(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &done);
   return pushed(L, err, done);
 }
 

@@ -42,6 +42,14 @@ static void set_text(lua_State *L, const char *key, const char *text) {
   }
 }
 
+static void set_secret(lua_State *L, const char *key,
+                       struct arc_secret *secret) {
+  if (secret) {
+    arc_pushsecret(L, arc_secret_ref(secret));
+    lua_setfield(L, -2, key);
+  }
+}
+
 static int push_token(lua_State *L, struct arc_token *token) {
   arc_pushsecret(L, arc_secret_ref(token->secret));
   lua_createtable(L, 0, 6);
@@ -55,10 +63,25 @@ static int push_token(lua_State *L, struct arc_token *token) {
   set_text(L, "scope", token->scope);
   set_text(L, "tenant", token->tenant);
   set_text(L, "subscription", token->subscription);
-  if (token->refresh_token) {
-    arc_pushsecret(L, arc_secret_ref(token->refresh_token));
-    lua_setfield(L, -2, "refresh_token");
+  set_secret(L, "refresh_token", token->refresh_token);
+  set_secret(L, "id_token", token->id_token);
+  return 2;
+}
+
+static int finish_device(lua_State *L, struct arc_op *op) {
+  if (op->err) {
+    return arc_pushfail(L, op->err);
   }
+  const struct arc_token *token = arc_token_of(op);
+  arc_pushsecret(L, arc_secret_ref(token->secret));
+  lua_createtable(L, 0, 5);
+  lua_pushnumber(L, token->expires_on);
+  lua_setfield(L, -2, "expires_on");
+  lua_pushnumber(L, token->interval);
+  lua_setfield(L, -2, "interval");
+  set_text(L, "user_code", token->user_code);
+  set_text(L, "verification_uri", token->verification_uri);
+  set_text(L, "message", token->message);
   return 2;
 }
 
@@ -114,9 +137,9 @@ static struct arc_form_field *check_form(lua_State *L, size_t *n) {
   return fields;
 }
 
-static int l_request(lua_State *L) {
+static int post(lua_State *L, bool device, arc_finish *finish) {
   struct options opts = {.timeout = 30};
-  struct arc_token_request request = {0};
+  struct arc_token_request request = {.device = device};
   struct arc_loop *loop = arc_getloop(L);
   lua_settop(L, 1);
   arc_checkoptions(L, 1, request_options, &opts);
@@ -126,8 +149,12 @@ static int l_request(lua_State *L) {
   request.url = opts.url;
   request.ca = opts.ca;
   request.deadline = arc_loop_deadline(loop, opts.timeout);
-  return arc_await(L, arc_token_request(loop, &request), finish_request);
+  return arc_await(L, arc_token_request(loop, &request), finish);
 }
+
+static int l_request(lua_State *L) { return post(L, false, finish_request); }
+
+static int l_device(lua_State *L) { return post(L, true, finish_device); }
 
 /* Pushes the table and its strings. */
 static void check_args(lua_State *L, char *args[ARGS_MAX + 1]) {
@@ -171,8 +198,9 @@ static int claims_gc(lua_State *L) {
 }
 
 static int l_claims(lua_State *L) {
-  static const char *const shown[] = {"tid", "oid", "appid", "upn",
-                                      "aud", "exp", "iss"};
+  static const char *const shown[] = {"tid", "oid",   "appid",
+                                      "upn", "aud",   "exp",
+                                      "iss", "nonce", "preferred_username"};
   struct arc_secret *token = arc_checksecret(L, 1);
   void **box = arc_newbox(L, "arclua.claims");
   json_t *claims = *box = arc_claims_read(token);
@@ -196,6 +224,7 @@ static int l_claims(lua_State *L) {
 
 void arc_opentoken(lua_State *L) {
   static const luaL_Reg functions[] = {{"request", l_request},
+                                       {"device", l_device},
                                        {"command", l_command},
                                        {"claims", l_claims},
                                        {NULL, NULL}};

@@ -59,6 +59,10 @@ const struct arc_reason arc_reasons[] = {
      "check the tenant, client ID and scope"},
     {"entra.bad-tenant", ARC_E_AUTH, false,
      "check AZURE_TENANT_ID and the cloud"},
+    {"entra.code-expired", ARC_E_TIMEOUT, false,
+     "start the sign-in again, and finish it while the code is good"},
+    {"entra.declined", ARC_E_DENIED, false,
+     "the sign-in was declined in the browser: start it again to accept it"},
     {"entra.interaction-required", ARC_E_AUTH, false,
      "sign in again interactively: the directory asks for more than this "
      "credential can give"},
@@ -66,6 +70,11 @@ const struct arc_reason arc_reasons[] = {
      "finish the sign-in in the browser, with the code that was shown"},
     {"entra.server-error", ARC_E_UNAVAILABLE, true,
      "Entra failed on its side: try again later"},
+    {"entra.signed-out", ARC_E_AUTH, false,
+     "the stored sign-in has ended (its time, or a changed password): run "
+     "`arclua login` again"},
+    {"entra.slow-down", ARC_E_THROTTLED, true,
+     "Entra was asked too often whether a sign-in is finished: wait"},
     {"entra.throttled", ARC_E_THROTTLED, true,
      "Entra limits sign-ins: wait the time it asks for"},
     {"fleet.deadline", ARC_E_TIMEOUT, false,

@@ -22,14 +22,18 @@ core.token = {}
 --- One POST of a form to a token endpoint, or without a form a GET. form values: strings or Secrets; headers: see http.request.
 --- assertion: the answer is {"value": token}, as GitHub's service gives; info then tells only when it came.
 ---@param opts { url: string, form: table<string,string|arclua.Secret>?, headers: table?, assertion: boolean?, ca: string?, timeout: number? }
----@return arclua.Secret|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret? }
+---@return arclua.Secret|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret?, id_token=Secret? }
 function core.token.request(opts) end
+--- One POST that asks for a device code; the secret is the code that is polled with.
+---@param opts { url: string, form: table<string,string|arclua.Secret>, ca: string?, timeout: number? }
+---@return arclua.Secret|nil, table|arclua.Error   { user_code=, verification_uri=, message=?, interval=, expires_on= }
+function core.token.device(opts) end
 --- Runs a command (argv, no shell) whose stdout is az-like JSON {accessToken, expiresOn|expires_on, tenant, subscription}.
 --- The error's message holds stderr, tokens redacted; code notfound when the program is absent.
 ---@param opts { args: string[], timeout: number? }
 ---@return arclua.Secret|nil, table|arclua.Error   { expires_on=, tenant=?, subscription=? }
 function core.token.command(opts) end
---- The unverified claims of a JWT that may be shown: { tid=, oid=, appid=, upn=, aud=, exp=, iss= } | nil.
+--- The unverified claims of a JWT that may be shown: { tid=, oid=, appid=, upn=, aud=, exp=, iss=, nonce=, preferred_username= } | nil.
 function core.token.claims(secret) end
 
 ---------------------------------------------------------------- stored sign-ins (lstore.c, on core/azure/store.c)
@@ -46,7 +50,7 @@ function core.store.secret(dir, id) end
 ---@return true|nil, arclua.Error?
 function core.store.put(dir, id, fields, secret, make_default) end
 function core.store.renew(dir, id, secret) end    -- another secret for an account that is there: boolean | nil, err
-function core.store.remove(dir, id, only) end     -- with only (a secret): if it still has that one; boolean | nil, err
+function core.store.remove(dir, id) end           -- boolean | nil, err
 function core.store.choose(dir, id) end           -- makes it the default: boolean | nil, err
 
 core.arm = {}
