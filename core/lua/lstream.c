@@ -223,8 +223,10 @@ static int l_read(lua_State *L) {
 
 static int l_write(lua_State *L) {
   struct lstream *self = check_open(L, 1);
-  size_t n;
-  const char *from = luaL_checklstring(L, 2, &n);
+  size_t n = 0;
+  const struct arc_secret *secret = arc_tosecret(L, 2);
+  const char *from = secret ? secret->bytes : luaL_checklstring(L, 2, &n);
+  n = secret ? secret->len : n;
   lua_settop(L, 2);
   if (self->writer) {
     return luaL_error(L, "another task is writing to %s", self->s->name);

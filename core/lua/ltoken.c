@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* arclua.core.token: tokens of Entra and of commands. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "azure/az.h"
@@ -222,12 +223,30 @@ static int l_claims(lua_State *L) {
   return 1;
 }
 
+/* Tokens are opaque: whatever is in one, it must not break out of the text. */
+static int l_quote(lua_State *L) {
+  const struct arc_secret *secret = arc_checksecret(L, 1);
+  json_t *value = json_stringn(secret->bytes, secret->len);
+  char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+  arc_json_wipe(value);
+  if (!text) {
+    return arc_pushfailnew(
+        L, arc_err_new(ARC_E_PROTOCOL, "the token is not UTF-8"));
+  }
+  struct arc_secret *quoted = arc_secret_new(text, strlen(text));
+  explicit_bzero(text, strlen(text));
+  free(text);
+  if (!quoted) {
+    return luaL_error(L, "out of memory");
+  }
+  arc_pushsecret(L, quoted);
+  return 1;
+}
+
 void arc_opentoken(lua_State *L) {
-  static const luaL_Reg functions[] = {{"request", l_request},
-                                       {"device", l_device},
-                                       {"command", l_command},
-                                       {"claims", l_claims},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"request", l_request}, {"device", l_device}, {"command", l_command},
+      {"claims", l_claims},   {"quote", l_quote},   {NULL, NULL}};
   arc_newtype(L, "arclua.claims", NULL, claims_gc);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "token");

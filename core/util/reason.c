@@ -46,8 +46,8 @@ const struct arc_reason arc_reasons[] = {
      "upload a new certificate to the application, or correct this "
      "machine's clock"},
     {"cred.none", ARC_E_AUTH, false,
-     "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or "
-     "AZURE_ACCESS_TOKEN, or run `az login`"},
+     "run `arclua login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+     "AZURE_CLIENT_SECRET, or AZURE_ACCESS_TOKEN, or run `az login`"},
     {"cred.unavailable", ARC_E_AUTH, false, "configure this credential"},
     {"cred.untrusted-cloud", ARC_E_CONFIG, false,
      "the credential in the environment belongs to another authority: give "

@@ -29,7 +29,7 @@ local azure = {}
 ---@class arclua.LoginOptions
 ---@field cloud string?               name or cloud file; default ARCLUA_CLOUD, else public
 ---@field tenant string?              directory; default ARCLUA_TENANT, AZURE_TENANT_ID
----@field credential string|table|nil  a name (default, environment, azure_cli), or an object of
+---@field credential string|table|nil  a name (as --credential takes it), or an object of
 ---   arc.credential; default ARCLUA_CREDENTIAL, else default
 ---@field subscription string|string[]|nil  IDs; default AZURE_SUBSCRIPTION_ID, the configuration,
 ---   the Azure CLI's default, the only visible one
@@ -120,6 +120,13 @@ end
 local function wrap(self, data)
   data.azure = self
   return setmetatable(data, Machine)
+end
+
+--- An access token: a secret that stream:write can pass on. Errors: auth and what Entra answers.
+---@param for_scope string?  default: ARM's
+---@return arclua.Secret|nil, table|arclua.Error info  { expires_on, ... }
+function Azure:token(for_scope)
+  return self.client.credential:token(for_scope or self.cloud.scope)
 end
 
 --- The subscriptions in scope: IDs. Asked once a sign-in.

@@ -19,6 +19,14 @@ function paths.config()
   return (env "XDG_CONFIG_HOME" or home "/.config") .. "/arclua/config"
 end
 
+--- Where stored sign-ins are.
+---@return string
+function paths.state()
+  local given = env "ARCLUA_STATE"
+    or (env "XDG_STATE_HOME" or home "/.local/state") .. "/arclua"
+  return (given:gsub("(.)/+$", "%1"))
+end
+
 --- known_hosts as OpenSSH has it, unless the environment names another.
 ---@return string
 function paths.known_hosts()

@@ -109,9 +109,11 @@ end)
 
 describe("a credential's name", function()
   it("is one of few", function()
-    local it_, err = credential.by_name("device", { cloud = fake.CLOUD })
+    local it_, err = credential.by_name("devise", { cloud = fake.CLOUD })
     assert.is_nil(it_)
     assert.equal("config", err.code)
+    assert.equal("device code", assert(credential.by_name("device-code",
+      { cloud = fake.CLOUD })).name)
     assert.equal("Azure CLI", assert(credential.by_name("az", { cloud = fake.CLOUD })).name)
   end)
 end)

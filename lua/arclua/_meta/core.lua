@@ -81,7 +81,7 @@ local Stream = {}
 --- Up to n bytes (default 65536), at least one. Plain nil at the end; nil, err on failure.
 ---@return string|nil, arclua.Error?
 function Stream:read(n) end
---- All of s.
+--- All of s: a string, or a secret, which whoever reads the other end then knows.
 ---@return true|nil, arclua.Error?
 function Stream:write(s) end
 function Stream:shutdown() end   -- no more writes (half-close)

@@ -36,6 +36,9 @@ function core.token.command(opts) end
 --- The unverified claims of a JWT that may be shown: { tid=, oid=, appid=, upn=, aud=, exp=, iss=, nonce=, preferred_username= } | nil.
 function core.token.claims(secret) end
 
+--- A secret as a JSON string with its quotes: Secret | nil, err.
+function core.token.quote(secret) end
+
 ---------------------------------------------------------------- stored sign-ins (lstore.c, on core/azure/store.c)
 --- One file in a directory of ours (0700): JSON, 0600, replaced as a whole, changed under a lock. A change while another
 --- process makes one fails with code conflict, at once: try again. Errors: config (others may read or write it, damaged), io.

@@ -10,7 +10,8 @@ local FAILED, USAGE = 1, 2
 local EPIPE = 32 -- Linux
 
 -- Commands in the order that help shows them.
-cli.COMMANDS = { "run", "repl", "exec", "proxy", "machines", "emulator", "version", "help" }
+cli.COMMANDS = { "run", "repl", "exec", "proxy", "machines", "login", "logout",
+  "account", "token", "emulator", "version", "help" }
 
 local KNOWN = {}
 for _, name in ipairs(cli.COMMANDS) do

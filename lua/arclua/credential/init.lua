@@ -8,11 +8,13 @@ local check = require "arclua.check"
 local client_certificate = require "arclua.credential.client_certificate"
 local client_secret = require "arclua.credential.client_secret"
 local clouds = require "arclua.clouds"
+local device_code = require "arclua.credential.device_code"
 local real = require "arclua.core"
 local environment = require "arclua.credential.environment"
 local errors = require "arclua.errors"
 local paths = require "arclua.paths"
 local static = require "arclua.credential.static"
+local stored = require "arclua.credential.stored"
 
 local credential = {}
 
@@ -21,7 +23,7 @@ local CONTEXT = { cloud = "table", tenant = "string", trust_cloud = "boolean" }
 local NAMES = {
   default = "default", environment = "environment", env = "environment",
   azure_cli = "azure_cli", az = "azure_cli", cli = "azure_cli",
-  workload_identity = "workload_identity",
+  workload_identity = "workload_identity", login = "login", device_code = "device_code",
 }
 
 local function rules(more)
@@ -105,6 +107,7 @@ local function members(context)
   local cli = { name = "Azure CLI", optional = true, open = function()
     return open_cli(context)
   end }
+  local login = { name = "arclua login", open = function() return stored.open(context) end }
   local wish = (paths.env "AZURE_TOKEN_CREDENTIALS" or ""):lower():match "^%s*(.-)%s*$"
   local workload = { name = "workload identity", open = function()
     return environment.workload(context)
@@ -117,13 +120,16 @@ local function members(context)
   list[#list + 1] = workload
   if wish == "prod" then
     return list
-  elseif wish == "dev" or wish == "azureclicredential" then
+  elseif wish == "dev" then
+    return { login, cli }
+  elseif wish == "azureclicredential" then
     return { cli }
   elseif wish ~= "" then
     return errors.fail { code = "config", op = "credential",
       message = ("AZURE_TOKEN_CREDENTIALS: prod, dev, EnvironmentCredential, "
         .. "WorkloadIdentityCredential or AzureCliCredential expected, got '%s'"):format(wish) }
   end
+  list[#list + 1] = login
   list[#list + 1] = cli
   return list
 end
@@ -183,7 +189,8 @@ end
 ---@field trust_cloud boolean?   the environment's credential may go to this cloud file's hosts
 
 --- The default chain: AZURE_ACCESS_TOKEN, the application of AZURE_CLIENT_ID, a workload's
---- identity, the Azure CLI; the first that is configured. AZURE_TOKEN_CREDENTIALS narrows it.
+--- identity, the sign-in that `arclua login` stored, the Azure CLI; the first that is configured.
+--- AZURE_TOKEN_CREDENTIALS narrows it.
 --- Errors: config.
 ---@param opts arclua.CredentialOptions?
 ---@return arclua.Credential|nil, arclua.Error?
@@ -209,6 +216,31 @@ end
 function credential.azure_cli(opts)
   opts = check.options(opts, rules { primitives = "table" })
   return of_source(opts, open_cli)
+end
+
+--- The sign-in that `arclua login` or arc.accounts.sign_in stored: the default one of this cloud,
+--- or the only one of this cloud and tenant.
+--- Errors: auth (cred.unavailable), config (the file is damaged, or others may read it), io.
+---@param opts arclua.CredentialOptions?
+---@return arclua.Credential|nil, arclua.Error?
+function credential.login(opts)
+  return of_source(check.options(opts, rules { primitives = "table" }), stored.open)
+end
+
+--- A person with a browser anywhere: the first token asks, later ones come from the refresh token,
+--- which is kept in memory only.
+--- Errors: config; at the first token denied (declined), timeout (the code's time is over).
+---@param opts { cloud: arclua.Cloud?, tenant: string?, client_id: string?,
+---   prompt: fun(device: table)? }?  tenant: default whoever signs in has one; client_id: default
+---   the Azure CLI's; prompt: told { user_code, verification_uri, message? } instead of the lines
+---   on standard error
+---@return arclua.Credential|nil, arclua.Error?
+function credential.device_code(opts)
+  opts = check.options(opts, rules { client_id = "string", prompt = "function",
+    primitives = "table" })
+  return of_source(opts, function(context)
+    return device_code.open(context, opts.client_id, opts.prompt)
+  end)
 end
 
 --- An application (client credentials grant). A secret given as text stays in Lua's memory:
@@ -286,15 +318,16 @@ function credential.static(opts)
 end
 
 --- The credential of a name as --credential takes it. Errors: config.
----@param name string?  default, environment (env), workload_identity or azure_cli (az, cli)
+---@param name string?  default, environment (env), workload_identity, login,
+---   azure_cli (az, cli) or device_code
 ---@param opts arclua.CredentialOptions
 ---@return arclua.Credential|nil, arclua.Error?
 function credential.by_name(name, opts)
   local kind = NAMES[(name or "default"):lower():gsub("-", "_")]
   if not kind then
     return errors.fail { code = "config", op = "credential",
-      message = ("option '--credential': default, environment, workload_identity or azure_cli "
-        .. "expected, got '%s'"):format(name) }
+      message = ("option '--credential': default, environment, workload_identity, login, "
+        .. "azure_cli or device_code expected, got '%s'"):format(name) }
   end
   return credential[kind](opts)
 end

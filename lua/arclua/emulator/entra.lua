@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- The token endpoint: client credentials of one application in one tenant.
+-- The token endpoint: client credentials of one application in one tenant, and sign-ins of one
+-- person (emulator/users.lua).
 local assertions = require "arclua.emulator.assertions"
 local core = require "arclua.core"
 local json = require "arclua.json"
 local text = require "arclua.emulator.text"
+local users = require "arclua.emulator.users"
+local users_page = require "arclua.emulator.users_page"
 
 local entra = {}
 
@@ -14,13 +17,14 @@ local function stamp(seconds)
   return os.date("!%Y-%m-%d %H:%M:%SZ", math.floor(seconds))
 end
 
-local function refuse(status, name, number, message, retry_after)
+local function refuse(status, name, number, message, retry_after, suberror)
   local now = stamp(core.time())
   local trace, correlation = core.crypto.uuid(), core.crypto.uuid()
   return status, {
     ["Retry-After"] = retry_after and ("%d"):format(retry_after) or nil,
   }, {
     error = name,
+    suberror = suberror,
     error_description = ("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s"):format(
       number, message, trace, correlation, now),
     error_codes = json.array { number },
@@ -91,13 +95,41 @@ local function issue(state, resource, lifetime)
   return core.crypto.jwt_sign(state.key, header, claims)
 end
 
+-- A person's request; ask(state, tenant, form, resource, lifetime) gives a body | nil, refusal.
+local function for_user(state, tenant, request, form, ask)
+  local resource, body, refusal
+  if form.scope then
+    resource, refusal = resource_of(state.cloud, form.scope)
+  end
+  if not refusal then
+    body, refusal = ask(state, tenant, form, resource, request.lifetime or state.token_lifetime)
+  end
+  if refusal then
+    state.log:add("token-refused", { number = refusal[3], error = refusal[2] })
+    return refuse(table.unpack(refusal, 1, 6))
+  end
+  return 200, { ["Cache-Control"] = "no-store" }, body
+end
+
+local function device_code(state, tenant, request)
+  local form = text.pairs(request.body, true, true)
+  if not form.scope then
+    return refuse(400, "invalid_request", 900144,
+      "The request body must contain the following parameter: 'scope'.")
+  end
+  return for_user(state, tenant, request, form, users.device_code)
+end
+
 local function token(state, tenant, request)
+  local form = text.pairs(request.body, true, true)
+  if users.wants(form) then
+    return for_user(state, tenant, request, form, users.token)
+  end
   if tenant ~= state.tenant then
     return refuse(400, "invalid_request", 90002, ("Tenant '%s' not found. Check to make sure "
       .. "you have the correct tenant ID and are signing into the correct cloud."):format(
       text.plain(tenant, 100)))
   end
-  local form = text.pairs(request.body, true, true)
   local refusal = check_client(state, form)
   if not refusal and not form.scope then
     refusal = { 400, "invalid_request", 900144,
@@ -145,6 +177,10 @@ end
 
 local ROUTES = {
   ["POST /oauth2/v2.0/token"] = token,
+  ["POST /oauth2/v2.0/devicecode"] = device_code,
+  ["GET /oauth2/deviceauth"] = users_page.elsewhere,
+  ["GET /device"] = users_page.ask,
+  ["POST /device"] = users_page.answer,
   ["GET /v2.0/.well-known/openid-configuration"] = discovery,
   ["GET /discovery/v2.0/keys"] = keys,
 }

@@ -16,6 +16,7 @@ local relay = require "arclua.emulator.relay"
 local signin = require "arclua.emulator.signin"
 local state = require "arclua.emulator.state"
 local throttle = require "arclua.emulator.throttle"
+local users = require "arclua.emulator.users"
 
 local emulator = {}
 
@@ -79,7 +80,7 @@ local function fill_env(self)
     AZURE_AUTHORITY_HOST = s.cloud.authority,
     ARCLUA_USER = self.who.user, ARCLUA_IDENTITY = dir .. "/id_ed25519",
     ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_SSH_CONFIG = "none",
-    ARCLUA_STATE = dir .. "/state",
+    ARCLUA_STATE = dir .. "/state", ARCLUA_EMULATOR_SIGNIN = users.page(s),
     NO_PROXY = no_proxy(self.names.domain),
   }
 end

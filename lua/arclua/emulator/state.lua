@@ -2,6 +2,7 @@
 -- What exists in the emulated cloud: one tenant, subscriptions, groups, machines.
 local core = require "arclua.core"
 local profile = require "arclua.emulator.profile"
+local users = require "arclua.emulator.users"
 
 local state = {}
 
@@ -161,7 +162,7 @@ function state.new(opts)
     registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
     rendezvous = opts.rendezvous or RENDEZVOUS,
     subscriptions = {}, groups = {}, group_list = {}, machines = {}, by_id = {}, by_name = {},
-    relays = {}, last_ns = 0, profile = profile.find(opts.profile),
+    users = users.new(), relays = {}, last_ns = 0, profile = profile.find(opts.profile),
   }
   for i = 1, opts.subscriptions or 1 do
     local id = SUBSCRIPTION:format(i)

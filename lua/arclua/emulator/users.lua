@@ -1,0 +1,189 @@
+-- SPDX-License-Identifier: MIT
+-- Sign-ins of a person: device codes and refresh tokens of a public client.
+local core = require "arclua.core"
+local json = require "arclua.json"
+local text = require "arclua.emulator.text"
+
+local users = {}
+
+-- The Azure CLI's application: the public client that every tenant knows.
+local PUBLIC_CLIENT = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+local LETTERS = "BCDFGHJKLMNPQRSTVWXZ" -- of user codes: no words, nothing alike
+local ANY_TENANT = { common = true, organizations = true }
+local LIFE, INTERVAL = 900, 5 -- seconds, of device codes
+local SKEW = 300
+
+local DEVICE_GRANTS = { ["urn:ietf:params:oauth:grant-type:device_code"] = true,
+  device_code = true }
+
+local function random_text()
+  return core.crypto.base64url(core.crypto.random(32))
+end
+
+--- What the state of an emulator holds for these sign-ins.
+function users.new()
+  return { oid = core.crypto.uuid(), name = "Test User", upn = "user@arclua.test",
+    page_key = random_text(), devices = {}, refresh = {}, interval = INTERVAL,
+    life = LIFE }
+end
+
+--- The address where a person approves; only who started the emulator is told.
+function users.page(state)
+  return ("%s/%s/device"):format(state.cloud.authority, state.users.page_key)
+end
+
+-- Why this tenant and client have no sign-ins of persons; nil when they have.
+local function refusal_of(state, tenant, form)
+  if tenant ~= state.tenant and not ANY_TENANT[tenant] then
+    return { 400, "invalid_request", 90002, ("Tenant '%s' not found. Check to make sure you "
+      .. "have the correct tenant ID and are signing into the correct cloud."):format(
+      text.plain(tenant, 100)) }
+  elseif form.client_id == state.client_id then
+    return { 401, "invalid_client", 7000218, "The request body must contain the following "
+      .. "parameter: 'client_assertion' or 'client_secret'." }
+  elseif form.client_id ~= PUBLIC_CLIENT then
+    return { 400, "unauthorized_client", 700016, ("Application with identifier '%s' was not "
+      .. "found in the directory."):format(text.plain(form.client_id or "", 100)) }
+  end
+end
+
+local function user_code(devices)
+  while true do
+    local code = core.crypto.random(9):gsub(".", function(byte)
+      local at = byte:byte() % #LETTERS + 1
+      return LETTERS:sub(at, at)
+    end)
+    if not users.by_code(devices, code) then
+      return code
+    end
+  end
+end
+
+--- The sign-in under way that has this user code; nil = none.
+function users.by_code(devices, code)
+  code = code:upper():gsub("[^%u]", "")
+  for _, device in pairs(devices) do
+    if device.user_code == code then
+      return device
+    end
+  end
+end
+
+--- Answers POST /devicecode: a body | nil, refusal.
+function users.device_code(state, tenant, form, resource)
+  local refusal = refusal_of(state, tenant, form)
+  if refusal then
+    return nil, refusal
+  end
+  local u = state.users
+  local code = random_text()
+  local device = { user_code = user_code(u.devices), scope = form.scope, resource = resource,
+    ends = state.faults:time() + u.life, interval = u.interval }
+  u.devices[code] = device
+  local where = state.cloud.authority .. "/common/oauth2/deviceauth"
+  state.log:add("device-code", { user_code = device.user_code })
+  return { device_code = code, user_code = device.user_code, verification_uri = where,
+    expires_in = math.floor(u.life), interval = u.interval,
+    message = ("To sign in, use a web browser to open the page %s and enter the code %s to "
+      .. "authenticate."):format(where, device.user_code) }
+end
+
+local function sign(state, claims)
+  local header = json.encode { alg = "RS256", typ = "JWT", kid = state.kid }
+  local now = math.floor(state.faults:time())
+  claims.iat, claims.nbf, claims.tid, claims.ver = now, now - SKEW, state.tenant, "2.0"
+  claims.iss = ("%s/%s/v2.0"):format(state.cloud.authority, state.tenant)
+  claims.oid, claims.sub = state.users.oid, state.users.oid
+  return core.crypto.jwt_sign(state.key, header, json.encode(claims))
+end
+
+-- The answer for a person who is signed in: tokens, and a new refresh token.
+local function tokens(state, resource, scope, lifetime)
+  local u, ends = state.users, math.floor(state.faults:time() + lifetime)
+  local body = { token_type = "Bearer", expires_in = math.floor(state.token_lifetime),
+    scope = resource .. "/user_impersonation " .. resource .. "/.default",
+    access_token = sign(state, { aud = resource, exp = ends, appid = PUBLIC_CLIENT,
+      appidacr = "0", idtyp = "user", upn = u.upn, scp = "user_impersonation" }) }
+  if scope:find("openid", 1, true) then
+    body.id_token = sign(state, { aud = PUBLIC_CLIENT, exp = ends, name = u.name,
+      preferred_username = u.upn })
+  end
+  if scope:find("offline_access", 1, true) then
+    body.refresh_token = random_text()
+    u.refresh[body.refresh_token] = { scope = scope }
+  end
+  state.log:add("token", { client_id = PUBLIC_CLIENT, resource = resource, user = u.upn })
+  return body
+end
+
+-- Why a device's poll gets no token yet, or never.
+local function waiting(device, now)
+  if now >= device.ends then
+    return { 400, "expired_token", 70020, "The provided value for the input parameter "
+      .. "'device_code' is not valid. This device code has expired." }
+  elseif device.answer == "decline" then
+    return { 400, "authorization_declined", 70000, "The end user declined the request." }
+  elseif device.asked and now - device.asked < device.interval - 1 then
+    device.interval = device.interval + INTERVAL
+    return { 400, "slow_down", 70016, "Polling too often." }
+  elseif device.answer ~= "approve" then
+    return { 400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization "
+      .. "is pending. Continue polling." }
+  end
+end
+
+local function poll(state, form, _, lifetime)
+  local code = form.device_code or form.code or ""
+  local device = state.users.devices[code]
+  if not device then
+    return nil, { 400, "bad_verification_code", 70000, "The device code is not known." }
+  end
+  local now = state.faults:time()
+  local refusal = waiting(device, now)
+  device.asked = now
+  if refusal then
+    return nil, refusal
+  end
+  state.users.devices[code] = nil -- good for one sign-in
+  return tokens(state, device.resource, device.scope, lifetime)
+end
+
+local function refresh(state, form, resource, lifetime)
+  local held = state.users.refresh[form.refresh_token or ""]
+  if not held or not resource then
+    return nil, { 400, "invalid_grant", 70000, "The provided value for the input parameter "
+      .. "'refresh_token' is not valid." }
+  elseif held.revoked then
+    return nil, { 400, "invalid_grant", 50173, "The provided grant has expired due to it being "
+      .. "revoked, a fresh auth token is needed.", nil, "bad_token" }
+  end
+  return tokens(state, resource, form.scope, lifetime)
+end
+
+--- Ends all sign-ins: no refresh token that was given out is good any more.
+function users.revoke(state)
+  for _, held in pairs(state.users.refresh) do
+    held.revoked = true
+  end
+end
+
+local GRANTS = { refresh_token = refresh }
+for name in pairs(DEVICE_GRANTS) do
+  GRANTS[name] = poll
+end
+
+--- Whether a form asks for a person's tokens.
+function users.wants(form)
+  return GRANTS[form.grant_type or ""] ~= nil
+end
+
+--- Answers such a form: a body | nil, refusal.
+function users.token(state, tenant, form, resource, lifetime)
+  local refusal = refusal_of(state, tenant, form)
+  if refusal then
+    return nil, refusal
+  end
+  return GRANTS[form.grant_type](state, form, resource, lifetime)
+end
+
+return users
