@@ -191,6 +191,7 @@ describe("arclua", function()
       assert.matches("ARCLUA_CLOUD", ended.out, 1, true)
       assert.equal(0, run({ "help", "exec" }).status)
       assert.matches("\n  %-g, %-%-resource%-group GLOB +In ", run({ "exec", "-h" }).out)
+      assert.equal(2, run({ "exec", "--user", "", "web-01", "--", "true" }).status)
       for _, name in ipairs(require("arclua.cli").COMMANDS) do
         local of_one = run { "help", name }
         assert.equal(0, of_one.status, name)

@@ -10,6 +10,14 @@ function convert.text(text)
   return text
 end
 
+--- Any text but an empty one.
+function convert.filled(text)
+  if text == "" then
+    return nil, "a text"
+  end
+  return text
+end
+
 --- A whole number from least to most (default: any size).
 ---@param least integer
 ---@param most integer?

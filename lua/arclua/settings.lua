@@ -17,7 +17,7 @@ settings.KEYS = {
   log_level = convert.one_of("error", "warn", "info", "debug", "trace"),
   color = convert.one_of("auto", "always", "never"),
   ssh_config = convert.text, host_key_policy = convert.one_of("accept-new", "yes", "no"),
-  user = convert.text, identity = convert.text, parallel = COUNT,
+  user = convert.filled, identity = convert.text, parallel = COUNT,
   connect_timeout = convert.seconds, timeout = convert.seconds, deadline = convert.seconds,
   retries = FROM_ZERO,
   output = convert.one_of("live", "grouped", "json", "jsonl", "quiet"),

@@ -99,7 +99,8 @@ end
 --- Adds FLEET.
 function options.add_fleet(parser)
   parser:group("How to connect",
-    parser:option("-l --user -u", "User to log in as (ARCLUA_USER)."):argname "USER",
+    parser:option("-l --user -u", "User to log in as (ARCLUA_USER)."):argname "USER"
+      :convert(setting("--user", "user")),
     many(parser:option("-i --identity", "Private key file (ARCLUA_IDENTITY)."):argname "FILE"),
     parser:option("--port", "SSH port (default: the configured one)."):argname "N"
       :convert(convert.option("--port", convert.integer(1, 65535))),
