@@ -102,44 +102,58 @@ static enum arc_known check_authority(const struct arc_known_hosts *known,
   return result;
 }
 
+/* What the lines for a host say of a key. */
+struct verdict {
+  enum arc_known known;
+  bool same_type; /* the noted line is of the key's type */
+  const struct arc_known_entry *authority; /* the first, and where it stands */
+  const struct arc_known_file *in;
+};
+
+static void weigh(struct verdict *v, const struct arc_known_file *f,
+                  const struct arc_known_entry *e, const char *type,
+                  const char *key, struct arc_known_place *place) {
+  bool equal = holds(e, type, key);
+  if (e->authority && !e->revoked) {
+    v->in = v->authority ? v->in : f;
+    v->authority = v->authority ? v->authority : e;
+  } else if (e->revoked && !equal) {
+    return;
+  } else if (e->revoked) {
+    note(place, f, e);
+    v->known = ARC_REVOKED;
+  } else if (equal) {
+    v->known = ARC_KNOWN;
+  } else if (v->known != ARC_KNOWN) {
+    bool same = !strcmp(e->type, type);
+    if (v->known == ARC_UNKNOWN || (!v->same_type && same)) {
+      note(place, f, e);
+      v->same_type = same;
+    }
+    v->known = ARC_CHANGED;
+  }
+}
+
 enum arc_known arc_known_hosts_check(struct arc_known_hosts *known,
                                      const char *const *files,
                                      const char *alias, const char *type,
                                      const char *key,
                                      struct arc_known_place *place) {
-  const struct arc_known_entry *authority = NULL;
-  const struct arc_known_file *in = NULL;
-  const char *const *all = files;
-  enum arc_known result = ARC_UNKNOWN;
-  bool same_type = false;
-  for (; *files; files++) {
-    struct arc_known_file *f = file_of(known, *files);
+  struct verdict v = {.known = ARC_UNKNOWN};
+  for (const char *const *file = files; *file; file++) {
+    struct arc_known_file *f = file_of(known, *file);
     size_t at = 0;
     const struct arc_known_entry *e;
     while (f && (e = arc_known_file_next(f, alias, &at))) {
-      bool equal = holds(e, type, key);
-      if (e->revoked) {
-        if (equal) {
-          note(place, f, e);
-          return ARC_REVOKED;
-        }
-      } else if (e->authority) {
-        in = authority ? in : f;
-        authority = authority ? authority : e;
-      } else if (equal) {
-        result = ARC_KNOWN;
-      } else if (result != ARC_KNOWN) {
-        if (result == ARC_UNKNOWN || (!same_type && !strcmp(e->type, type))) {
-          note(place, f, e);
-          same_type = !strcmp(e->type, type);
-        }
-        result = ARC_CHANGED;
+      weigh(&v, f, e, type, key, place);
+      if (v.known == ARC_REVOKED) {
+        return ARC_REVOKED;
       }
     }
   }
-  return result == ARC_UNKNOWN && authority
-             ? check_authority(known, all, alias, in, authority, place)
-             : result;
+  return v.known == ARC_UNKNOWN && v.authority
+             ? check_authority(known, files, alias, v.in, v.authority, place)
+             : v.known;
 }
 
 size_t arc_known_hosts_types(struct arc_known_hosts *known,

@@ -132,6 +132,6 @@ FORWARD(int, ssh_userauth_password,
 FORWARD(int, ssh_userauth_publickey,
         (ssh_session session, const char *username, ssh_key privkey),
         (session, username, privkey), SSH_ERROR)
-FORWARD(int, ssh_userauth_try_publickey,
+FORWARD(int, ssh_userauth_try_publickey, // NOLINTNEXTLINE: libssh's own const
         (ssh_session session, const char *username, const ssh_key pubkey),
         (session, username, pubkey), SSH_ERROR)
