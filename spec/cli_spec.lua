@@ -98,9 +98,14 @@ describe("arclua", function()
 
     it_runs("without credentials lists what was looked for", function()
       local ended = run({ "machines" }, { AZURE_TENANT_ID = false, AZURE_CLIENT_ID = false,
-        AZURE_CLIENT_SECRET = false })
+        AZURE_CLIENT_SECRET = false, AZURE_POD_IDENTITY_AUTHORITY_HOST = "http://127.0.0.1:1" })
       assert.equal(1, ended.status)
       assert.matches("access token: AZURE_ACCESS_TOKEN is not set", ended.err, 1, true)
+      for _, line in ipairs { "client certificate: ", "workload identity: ",
+        "managed identity: this is no Azure virtual machine", "Azure CLI: ",
+        "Azure Developer CLI: " } do
+        assert.truthy(ended.err:find(line, 1, true), line)
+      end
       assert.matches("client secret: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET are not",
         ended.err, 1, true)
       assert.matches("Azure CLI: ", ended.err, 1, true)

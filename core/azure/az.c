@@ -69,6 +69,7 @@ static char *copy_text(const json_t *answer, const char *key) {
 static bool read_token(struct az_op *az, const json_t *answer) {
   struct arc_token *token = &az->token;
   const char *text = arc_json_text(answer, "accessToken");
+  text = text ? text : arc_json_text(answer, "token"); /* of azd */
   double now = arc_loop_time(az->op.loop);
   if (!text || !*text ||
       !arc_expiry_read(answer, now, true, &token->expires_on)) {

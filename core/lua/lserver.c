@@ -317,7 +317,7 @@ static int finish_accept(lua_State *L, struct arc_op *op) {
     return arc_pushfail(L, op->err);
   }
   struct server *server = lua_touserdata(L, 1);
-  if (!server->tls) {
+  if (!server->listener) {
     return arc_pushfailnew(L,
                            arc_err_new(ARC_E_CLOSED, "the server is closed"));
   }
@@ -328,9 +328,9 @@ static int finish_accept(lua_State *L, struct arc_op *op) {
     struct arc_line line = {server->latency, 0, WINDOW, 2 * server->latency};
     tcp = arc_shape_new(tcp, &line);
   }
-  struct arc_stream *tls =
-      tcp ? arc_tls_accept(server->tls, tcp, tcp->name) : NULL;
-  *box = tls ? arc_httpd_new(tls) : NULL;
+  struct arc_stream *s =
+      tcp && server->tls ? arc_tls_accept(server->tls, tcp, tcp->name) : tcp;
+  *box = s ? arc_httpd_new(s) : NULL;
   if (!*box) {
     return arc_pushfailnew(L, arc_err_new(ARC_E_NOMEM, "out of memory"));
   }
@@ -350,8 +350,8 @@ static int l_listen(lua_State *L) {
     double latency;
   } want = {0};
   static const struct arc_opt opts[] = {
-      {"cert", ARC_OPT_STRING, 0, true, 0, 0},
-      {"key", ARC_OPT_STRING, sizeof(char *), true, 0, 0},
+      {"cert", ARC_OPT_STRING, 0, false, 0, 0},
+      {"key", ARC_OPT_STRING, sizeof(char *), false, 0, 0},
       {"port", ARC_OPT_INTEGER, 2 * sizeof(char *), false, 0, 65535},
       {"latency", ARC_OPT_NUMBER, 3 * sizeof(char *), false, 0, 10},
       {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
@@ -361,8 +361,11 @@ static int l_listen(lua_State *L) {
   luaL_setmetatable(L, SERVER_TYPE);
   server->latency = want.latency * 1000;
   struct arc_err *err = NULL;
-  server->tls = arc_tls_server_new(want.cert, want.key, &err);
-  if (server->tls) {
+  bool plain = !want.cert && !want.key;
+  luaL_argcheck(L, plain || (want.cert && want.key), 1,
+                "options 'cert' and 'key' belong together");
+  server->tls = plain ? NULL : arc_tls_server_new(want.cert, want.key, &err);
+  if (plain || server->tls) {
     server->listener =
         arc_tcp_listen(arc_getloop(L), "127.0.0.1", (int)want.port, &err);
   }

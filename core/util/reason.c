@@ -45,6 +45,9 @@ const struct arc_reason arc_reasons[] = {
     {"cred.certificate-expired", ARC_E_AUTH, false,
      "upload a new certificate to the application, or correct this "
      "machine's clock"},
+    {"cred.identity-failed", ARC_E_AUTH, false,
+     "the service that gives this machine its identity did not answer as it "
+     "should: `azcmagent show`, `azcmagent check`"},
     {"cred.none", ARC_E_AUTH, false,
      "run `arclua login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
      "AZURE_CLIENT_SECRET, or AZURE_ACCESS_TOKEN, or run `az login`"},

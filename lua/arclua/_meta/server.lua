@@ -4,9 +4,9 @@
 local core = {}
 ---------------------------------------------------------------- server side (lserver.c, on core/emulator)
 core.server = {}
---- A TLS listener on 127.0.0.1. latency: seconds one way of each connection, TCP's handshake
+--- A listener on 127.0.0.1, with TLS unless both cert and key are absent. latency: seconds one way of each connection, TCP's handshake
 --- included.
----@param opts { cert: string, key: string, port: integer?, latency: number? }  PEM texts
+---@param opts { cert: string?, key: string?, port: integer?, latency: number? }  PEM texts
 ---@return arclua.Server|nil, arclua.Error?  config: certificate and key do not fit
 function core.server.listen(opts) end
 --- Starts a process that, once this one is gone by any signal or the returned stream is closed or

@@ -28,7 +28,8 @@ globals.OPTIONS = {
   { flag = "--tenant", key = "tenant", env = "ARCLUA_TENANT", arg = "ID",
     text = "Directory to sign in to" },
   { flag = "--credential", key = "credential", env = "ARCLUA_CREDENTIAL", arg = "NAME",
-    text = "default, environment, workload_identity, login, azure_cli or device_code" },
+    text = "default, environment, workload_identity, login, managed_identity, azure_cli, "
+      .. "azure_developer_cli or device_code" },
   { flag = "--trust-cloud", key = "trust_cloud", env = "ARCLUA_TRUST_CLOUD",
     text = "Send the environment's credential to a cloud file's authority" },
   { flag = "--config", key = "config", env = "ARCLUA_CONFIG", arg = "FILE|none",

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The default chain: environment, then the Azure CLI. A member that is not set up is passed
+-- The default chain: its members are in members.lua. One that is not set up is passed
 -- over; one that is set up and refused ends the chain. The first that works is kept.
 local errors = require "arclua.errors"
 

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- What the environment's variables say a pipeline or a machine signs in with.
 local assertion = require "arclua.credential.assertion"
+local azure_developer_cli = require "arclua.credential.azure_developer_cli"
 local client_certificate = require "arclua.credential.client_certificate"
 local clouds = require "arclua.clouds"
 local errors = require "arclua.errors"
+local managed_identity = require "arclua.credential.managed_identity"
 local paths = require "arclua.paths"
 local workload_identity = require "arclua.credential.workload_identity"
 
@@ -86,6 +88,30 @@ function environment.workload(context)
   end
   return workload_identity.new({ cloud = context.cloud, tenant = tenant,
     client_id = paths.env "AZURE_CLIENT_ID", assertion = vouch }, context.core)
+end
+
+--- The identity of what this runs on. probe: first see whether this is a virtual machine at all.
+--- Without a choice AZURE_CLIENT_ID chooses among several, as in Microsoft's libraries.
+---@param choice { client_id: string?, object_id: string?, resource_id: string? }?
+function environment.managed(context, probe, choice)
+  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
+  if not ok then
+    return nil, err
+  end
+  choice = choice or {}
+  local chosen = choice.client_id or choice.object_id or choice.resource_id
+  return managed_identity.new({ object_id = choice.object_id, resource_id = choice.resource_id,
+    client_id = choice.client_id or (not chosen and paths.env "AZURE_CLIENT_ID") or nil,
+    probe = probe }, context.core)
+end
+
+--- Who is signed in to the Azure Developer CLI.
+function environment.azd(context)
+  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
+  if not ok then
+    return nil, err
+  end
+  return azure_developer_cli.new({ tenant = context.tenant }, context.core)
 end
 
 return environment

@@ -4,6 +4,7 @@
 local azure_cli = require "arclua.credential.azure_cli"
 local cached = require "arclua.credential.cached"
 local chain = require "arclua.credential.default"
+local chain_members = require "arclua.credential.members"
 local check = require "arclua.check"
 local client_certificate = require "arclua.credential.client_certificate"
 local client_secret = require "arclua.credential.client_secret"
@@ -24,6 +25,8 @@ local NAMES = {
   default = "default", environment = "environment", env = "environment",
   azure_cli = "azure_cli", az = "azure_cli", cli = "azure_cli",
   workload_identity = "workload_identity", login = "login", device_code = "device_code",
+  managed_identity = "managed_identity", azure_developer_cli = "azure_developer_cli",
+  azd = "azure_developer_cli",
 }
 
 local function rules(more)
@@ -101,37 +104,9 @@ local function environment_members(context)
   }
 end
 
--- AZURE_TOKEN_CREDENTIALS narrows the default chain, as in the Azure SDKs.
 local function members(context)
-  local list = environment_members(context)
-  local cli = { name = "Azure CLI", optional = true, open = function()
-    return open_cli(context)
-  end }
-  local login = { name = "arclua login", open = function() return stored.open(context) end }
-  local wish = (paths.env "AZURE_TOKEN_CREDENTIALS" or ""):lower():match "^%s*(.-)%s*$"
-  local workload = { name = "workload identity", open = function()
-    return environment.workload(context)
-  end }
-  if wish == "environmentcredential" then
-    return list
-  elseif wish == "workloadidentitycredential" then
-    return { workload }
-  end
-  list[#list + 1] = workload
-  if wish == "prod" then
-    return list
-  elseif wish == "dev" then
-    return { login, cli }
-  elseif wish == "azureclicredential" then
-    return { cli }
-  elseif wish ~= "" then
-    return errors.fail { code = "config", op = "credential",
-      message = ("AZURE_TOKEN_CREDENTIALS: prod, dev, EnvironmentCredential, "
-        .. "WorkloadIdentityCredential or AzureCliCredential expected, got '%s'"):format(wish) }
-  end
-  list[#list + 1] = login
-  list[#list + 1] = cli
-  return list
+  return chain_members(context, { environment = environment_members, login = stored.open,
+    cli = open_cli })
 end
 
 -- opts with what every credential needs.
@@ -189,8 +164,8 @@ end
 ---@field trust_cloud boolean?   the environment's credential may go to this cloud file's hosts
 
 --- The default chain: AZURE_ACCESS_TOKEN, the application of AZURE_CLIENT_ID, a workload's
---- identity, the sign-in that `arclua login` stored, the Azure CLI; the first that is configured.
---- AZURE_TOKEN_CREDENTIALS narrows it.
+--- identity, the sign-in that `arclua login` stored, a managed identity, the Azure CLI, the Azure
+--- Developer CLI; the first that is configured. AZURE_TOKEN_CREDENTIALS narrows it.
 --- Errors: config.
 ---@param opts arclua.CredentialOptions?
 ---@return arclua.Credential|nil, arclua.Error?
@@ -299,6 +274,33 @@ function credential.workload_identity(opts)
   return of_source(opts, environment.workload)
 end
 
+--- The identity that Azure gave to what this runs on: a virtual machine, App Service, Cloud Shell,
+--- a machine with the Arc agent. At most one of the three chooses another than its own.
+--- Raises: more than one is given.
+--- Errors: config; auth (cred.unavailable, cred.identity-failed) at the first token.
+---@param opts { client_id: string?, object_id: string?, resource_id: string? }?
+---@return arclua.Credential|nil, arclua.Error?
+function credential.managed_identity(opts)
+  opts = check.options(opts, rules { client_id = "string", object_id = "string",
+    resource_id = "string", primitives = "table" })
+  if opts.client_id and (opts.object_id or opts.resource_id)
+    or (opts.object_id and opts.resource_id) then
+    error("options 'client_id', 'object_id', 'resource_id': one of them", 2)
+  end
+  return of_source(opts, function(context)
+    return environment.managed(context, false, opts)
+  end)
+end
+
+--- The Azure Developer CLI's login: runs `azd auth token` when a token is needed.
+--- Errors: config; auth (cred.az-failed) at the first token.
+---@param opts arclua.CredentialOptions?
+---@return arclua.Credential|nil, arclua.Error?
+function credential.azure_developer_cli(opts)
+  opts = check.options(opts, rules { primitives = "table" })
+  return of_source(opts, environment.azd)
+end
+
 --- A token that somebody else got; it is not renewed.
 --- Raises: token is missing.
 ---@param opts { token: arclua.Secret|string, expires_on: number? }  seconds since 1970; default:
@@ -317,17 +319,19 @@ function credential.static(opts)
   return cached.new(static.new({ token = token, expires_on = opts.expires_on }, core), core)
 end
 
+local CHOICES = "default, environment, workload_identity, login, managed_identity, azure_cli, "
+  .. "azure_developer_cli or device_code"
+
 --- The credential of a name as --credential takes it. Errors: config.
----@param name string?  default, environment (env), workload_identity, login,
----   azure_cli (az, cli) or device_code
+---@param name string?  default, environment (env), workload_identity, login, managed_identity,
+---   azure_cli (az, cli), azure_developer_cli (azd) or device_code
 ---@param opts arclua.CredentialOptions
 ---@return arclua.Credential|nil, arclua.Error?
 function credential.by_name(name, opts)
   local kind = NAMES[(name or "default"):lower():gsub("-", "_")]
   if not kind then
     return errors.fail { code = "config", op = "credential",
-      message = ("option '--credential': default, environment, workload_identity, login, "
-        .. "azure_cli or device_code expected, got '%s'"):format(name) }
+      message = ("option '--credential': %s expected, got '%s'"):format(CHOICES, name) }
   end
   return credential[kind](opts)
 end

@@ -3,6 +3,7 @@
 -- person (emulator/users.lua).
 local assertions = require "arclua.emulator.assertions"
 local core = require "arclua.core"
+local identity = require "arclua.emulator.identity"
 local json = require "arclua.json"
 local text = require "arclua.emulator.text"
 local users = require "arclua.emulator.users"
@@ -94,6 +95,8 @@ local function issue(state, resource, lifetime)
   }
   return core.crypto.jwt_sign(state.key, header, claims)
 end
+
+identity.issue = issue
 
 -- A person's request; ask(state, tenant, form, resource, lifetime) gives a body | nil, refusal.
 local function for_user(state, tenant, request, form, ask)

@@ -158,7 +158,8 @@ end
 ---@field token_lifetime number?        seconds
 ---@field rendezvous number?            seconds that an agent has to accept (30)
 ---@field sign_in string?              what env signs in with: "secret" (default), "certificate",
----   "workload" (a platform's token in a file), "github" (its service for jobs)
+---   "workload" (a platform's token in a file), "github" (its service for jobs), "imds",
+---   "app-service", "cloud-shell", "arc" (what runs in Azure)
 ---@field as_root boolean?              as root: log in as root, not as another user
 ---@field way string?                   how the machines get a user: "wrapper", "mount", "plain";
 ---   default the first that works (emulator/account.lua)
@@ -287,6 +288,7 @@ function Emulator:stop()
     if self.server then
       self.server:close()
     end
+    signin.stop(self)
     end_tasks(self)
     if self.guardian then
       dismiss(self.guardian)

@@ -2,11 +2,13 @@
 -- By which credential the emulator's clients sign in: what it makes and what it exports.
 local assertions = require "arclua.emulator.assertions"
 local core = require "arclua.core"
+local identity = require "arclua.emulator.identity"
 
 local signin = {}
 
 --- What sign_in may be; the first is the default.
-signin.WAYS = { "secret", "certificate", "workload", "github" }
+signin.WAYS = { "secret", "certificate", "workload", "github", "imds", "app-service",
+  "cloud-shell" }
 
 local ISSUER = "arc.localhost"
 
@@ -69,6 +71,44 @@ WAYS.github = {
   end,
 }
 
+-- What runs in Azure: who it is, it is told by a service. The Arc agent's keys must lie where
+-- root puts them, so that one is for specs only.
+local function told(kind, variables)
+  return {
+    make = function(state)
+      identity.make(state, kind)
+    end,
+    write = identity.listen,
+    env = function(self)
+      local env = { AZURE_CLIENT_SECRET = ABSENT, AZURE_CLIENT_ID = ABSENT,
+        AZURE_CLIENT_CERTIFICATE_PATH = ABSENT, AZURE_FEDERATED_TOKEN_FILE = ABSENT,
+        IDENTITY_ENDPOINT = ABSENT, IDENTITY_HEADER = ABSENT, IMDS_ENDPOINT = ABSENT,
+        MSI_ENDPOINT = ABSENT, MSI_SECRET = ABSENT }
+      for name, value in pairs(variables(self.state.identity)) do
+        env[name] = value
+      end
+      return env
+    end,
+  }
+end
+
+WAYS.imds = told("imds", function(service)
+  return { AZURE_POD_IDENTITY_AUTHORITY_HOST = service.base }
+end)
+
+WAYS["app-service"] = told("app-service", function(service)
+  return { IDENTITY_ENDPOINT = service.base .. "/msi/token", IDENTITY_HEADER = service.header }
+end)
+
+WAYS["cloud-shell"] = told("cloud-shell", function(service)
+  return { MSI_ENDPOINT = service.base .. "/oauth2/token" }
+end)
+
+WAYS.arc = told("arc", function(service)
+  return { IDENTITY_ENDPOINT = service.base .. "/metadata/identity/oauth2/token",
+    IMDS_ENDPOINT = service.base }
+end)
+
 --- Checks a way; nil is the default. Raises: there is no such way.
 function signin.check(way)
   if not WAYS[way or "secret"] then
@@ -86,13 +126,27 @@ function signin.make(state, way)
   return true
 end
 
---- Writes its files, and adds its variables to emulator.env.
+--- Ends what it has opened.
+function signin.stop(self)
+  local service = self.state.identity
+  if service and service.server then
+    service.server:close()
+  end
+end
+
+--- Writes its files, opens its service, and adds its variables to emulator.env.
 function signin.export(self)
   local way = self.state.sign_in
+  if way.write then
+    local ok, err = way.write(self)
+    if not ok then
+      return nil, err
+    end
+  end
   for name, value in pairs(way.env(self)) do
     self.env[name] = value
   end
-  return not way.write or way.write(self)
+  return true
 end
 
 return signin

@@ -1,0 +1,86 @@
+-- SPDX-License-Identifier: MIT
+-- The identity of a machine with the Azure Arc agent (himds): whoever can read the file that it
+-- names may ask for a token.
+local errors = require "arclua.errors"
+
+local arc_identity = {}
+
+local DIRECTORY = "/var/opt/azcmagent/tokens"
+local DEFAULT = "http://127.0.0.1:40342/metadata/identity/oauth2/token"
+local KEY_MAX = 4096
+
+local function refuse(message, cause)
+  return errors.fail { reason = "cred.identity-failed", op = "credential", cause = cause,
+    message = "the Azure Arc agent: " .. message }
+end
+
+-- Whatever listens on the port could name any file of this machine: only keys of the agent's own
+-- directory are read, and never through another name of it.
+local function key_name(challenge, directory)
+  if not challenge then
+    return nil
+  end
+  local realm = challenge:match "^[Bb][Aa][Ss][Ii][Cc] +[Rr][Ee][Aa][Ll][Mm]=([^=]+)$"
+  realm = realm and (realm:match '^"([^"]*)"$' or realm)
+  local name = realm and realm:match "^.*/([%w_-][%w._-]*%.key)$"
+  return name and realm == directory .. "/" .. name and name or nil
+end
+
+local function read_key(core, challenge, directory)
+  local name = key_name(challenge, directory)
+  if not name then
+    return refuse("its challenge names no key file of " .. directory)
+  end
+  local path = directory .. "/" .. name
+  local key, info = core.secret_file(path, { max = KEY_MAX })
+  if not key then
+    if info.code ~= "denied" then
+      return refuse(info.message, info)
+    end
+    -- Not set up for this user, who may well have signed in otherwise.
+    return errors.fail { reason = "cred.unavailable", op = "credential", cause = info,
+      message = "the Azure Arc agent: " .. info.message,
+      remedy = "add your user to the group himds, or run it as root" }
+  end
+  local stat = core.sys.stat(directory)
+  if info.size == 0 or not stat or (info.uid ~= 0 and info.uid ~= stat.uid) then
+    key:close()
+    return refuse(path .. (info.size == 0 and " is empty" or " is not the agent's own file"))
+  end
+  return key
+end
+
+local function challenge_of(core, url)
+  local answer, err = core.http.request { url = url, headers = { Metadata = "true" } }
+  if not answer then
+    return errors.fail { reason = "cred.unavailable", op = "credential", cause = err,
+      message = "the Azure Arc agent does not answer: " .. err.message,
+      remedy = "start it: systemctl start himdsd" }
+  elseif answer.status ~= 401 then
+    return refuse(("a challenge (status 401) expected, got status %d"):format(answer.status))
+  end
+  return answer.headers["www-authenticate"] or ""
+end
+
+--- A token for the resource. endpoint: what IDENTITY_ENDPOINT says, or nil. directory: of the
+--- keys, other than the agent's only in specs: no variable and no option of the program sets it.
+function arc_identity.fetch(core, endpoint, query, directory)
+  endpoint = endpoint or DEFAULT
+  local host = endpoint:match "^http://([^/:]+):%d+/" or endpoint:match "^http://(%[::1%]):%d+/"
+  if host ~= "localhost" and host ~= "127.0.0.1" and host ~= "[::1]" then
+    return refuse("IDENTITY_ENDPOINT is not an http address of this machine")
+  end
+  local url = endpoint .. "?api-version=2020-06-01&" .. query
+  local challenge, err = challenge_of(core, url)
+  if not challenge then
+    return nil, err
+  end
+  local key <close>, why = read_key(core, challenge, directory or DIRECTORY)
+  if not key then
+    return nil, why
+  end
+  return core.token.request { url = url,
+    headers = { Metadata = "true", Authorization = { "Basic ", key } } }
+end
+
+return arc_identity

@@ -1,0 +1,133 @@
+-- SPDX-License-Identifier: MIT
+-- The identity that Azure has given to what this runs on. Which service tells is decided by
+-- variables, the first that fits, in the order of Microsoft's libraries.
+local arc_identity = require "arclua.credential.arc_identity"
+local errors = require "arclua.errors"
+local imds = require "arclua.credential.imds"
+local paths = require "arclua.paths"
+local real = require "arclua.core"
+
+local Source = {}
+Source.__index = Source
+
+local LONG = 7200 -- a token that lives as long is renewed at half of its life
+local HIMDS = { "/opt/azcmagent/bin/himds", "/var/opt/azcmagent/bin/himds" }
+
+local function encode(text)
+  return (text:gsub("[^%w%-._~]", function(c)
+    return ("%%%02X"):format(c:byte())
+  end))
+end
+
+-- "resource=…", and which identity by the service's own names for it.
+local function query_of(spec, resource, names)
+  local query = "resource=" .. encode(resource)
+  for key, name in pairs(names) do
+    if spec[key] then
+      query = ("%s&%s=%s"):format(query, name, encode(spec[key]))
+    end
+  end
+  return query
+end
+
+local function refuse(message, remedy)
+  return errors.fail { code = "config", op = "credential", message = message, remedy = remedy }
+end
+
+local function get(core, url, query, headers)
+  return core.token.request { url = ("%s%s%s"):format(url, url:find("?", 1, true) and "&" or "?",
+    query), headers = headers }
+end
+
+local KINDS = {}
+
+KINDS.service_fabric = { fetch = function()
+  return refuse("the identity of Service Fabric is not supported",
+    "sign in with a certificate or a workload's identity")
+end }
+
+KINDS.app_service = { chooses = true, fetch = function(self, resource)
+  local query = query_of(self.spec, resource, { client_id = "client_id",
+    object_id = "principal_id", resource_id = "mi_res_id" })
+  return get(self.core, paths.env "IDENTITY_ENDPOINT", "api-version=2019-08-01&" .. query,
+    { Metadata = "true", ["X-IDENTITY-HEADER"] = { "", self.core.secret_env "IDENTITY_HEADER" } })
+end }
+
+KINDS.machine_learning = { chooses = true, fetch = function(self, resource)
+  local query = query_of(self.spec, resource, { client_id = "clientid" })
+  return get(self.core, paths.env "MSI_ENDPOINT", "api-version=2017-09-01&" .. query,
+    { secret = { "", self.core.secret_env "MSI_SECRET" } })
+end }
+
+KINDS.cloud_shell = { fetch = function(self, resource)
+  return self.core.token.request { url = paths.env "MSI_ENDPOINT",
+    headers = { Metadata = "true" }, form = { resource = resource } }
+end }
+
+KINDS.arc = { fetch = function(self, resource)
+  return arc_identity.fetch(self.core, paths.env "IDENTITY_ENDPOINT",
+    query_of(self.spec, resource, {}), self.spec.directory)
+end }
+
+KINDS.imds = { chooses = true, fetch = function(self, resource)
+  local spec = self.spec
+  if spec.probe and not self.probed then
+    local ok, err = imds.probe(self.core)
+    if not ok then
+      return nil, err
+    end
+    self.probed = true
+  end
+  local query = query_of(spec, resource, { client_id = "client_id", object_id = "object_id",
+    resource_id = "msi_res_id" })
+  return imds.fetch(self.core, query, spec.client_id or spec.object_id or spec.resource_id)
+end }
+
+local function has_himds(core)
+  return core.sys.stat(HIMDS[1]) or core.sys.stat(HIMDS[2])
+end
+
+local function kind_of(core)
+  local env = paths.env
+  if env "IDENTITY_ENDPOINT" and env "IDENTITY_HEADER" then
+    return env "IDENTITY_SERVER_THUMBPRINT" and "service_fabric" or "app_service"
+  elseif env "MSI_ENDPOINT" then
+    return env "MSI_SECRET" and "machine_learning" or "cloud_shell"
+  elseif (env "IDENTITY_ENDPOINT" and env "IMDS_ENDPOINT") or has_himds(core) then
+    return "arc"
+  end
+  return "imds"
+end
+
+---@param spec { client_id: string?, object_id: string?, resource_id: string?, probe: boolean?,
+---   directory: string? }  of the three at most one; directory: of Arc's keys, for specs only
+---@param primitives table?
+---@return arclua.TokenSource|nil, arclua.Error?
+local function new(spec, primitives)
+  local core = primitives or real
+  local kind = kind_of(core)
+  local chosen = spec.client_id or spec.object_id or spec.resource_id
+  if chosen and (not KINDS[kind].chooses
+    or kind == "machine_learning" and not spec.client_id) then
+    return errors.fail { reason = "cred.unavailable", op = "credential",
+      message = "the identity cannot be chosen here: there is one only",
+      remedy = "leave AZURE_CLIENT_ID and the like away" }
+  end
+  return setmetatable({ name = "managed identity", kind = kind, spec = spec, core = core },
+    Source)
+end
+
+function Source:fetch(scope)
+  local resource = scope:match "^(.*)/%.default$"
+  if not resource then
+    return refuse(("scope '%s': RESOURCE/.default expected"):format(scope))
+  end
+  local asked = self.core.time()
+  local secret, info = KINDS[self.kind].fetch(self, resource)
+  if secret and not info.refresh_on and info.expires_on - asked >= LONG then
+    info.refresh_on = asked + (info.expires_on - asked) / 2
+  end
+  return secret, info
+end
+
+return { new = new }

@@ -1,0 +1,139 @@
+-- SPDX-License-Identifier: MIT
+-- The services that tell what runs in Azure who it is: of virtual machines (IMDS), App Service,
+-- Cloud Shell and the Arc agent. They know no secret, so they stand behind a path that is one,
+-- on a plain listener of their own: clients speak http to them.
+local core = require "arclua.core"
+local http = require "arclua.emulator.http"
+local text = require "arclua.emulator.text"
+
+local identity = {}
+
+local LIFETIME = 86400
+local METADATA = "/metadata/identity/oauth2/token"
+
+local function refuse(status, name, description)
+  return status, {}, { error = name, error_description = description }
+end
+
+-- The identity meant: the machine's own, or the one that was put on it.
+local function wrong_identity(state, query)
+  local chosen = query.client_id or query.object_id or query.principal_id or query.msi_res_id
+    or query.mi_res_id
+  return chosen and chosen ~= state.client_id and chosen ~= state.object_id
+end
+
+local function issue(state, query)
+  local resource = query.resource or ""
+  local bare = resource:gsub("/$", "")
+  if bare ~= state.cloud.audience and bare ~= state.cloud.resource_manager then
+    return refuse(400, "invalid_resource", "AADSTS500011: The resource principal named "
+      .. text.plain(resource, 200) .. " was not found in the tenant.")
+  elseif wrong_identity(state, query) then
+    return refuse(400, "invalid_request", "Identity not found")
+  end
+  local now = math.floor(state.faults:time())
+  state.log:add("identity", { resource = resource, client_id = query.client_id })
+  return 200, {}, { access_token = identity.issue(state, resource, LIFETIME),
+    client_id = state.client_id, expires_in = tostring(LIFETIME),
+    expires_on = tostring(now + LIFETIME), not_before = tostring(now), resource = resource,
+    token_type = "Bearer" }
+end
+
+local ROUTES = {}
+
+ROUTES.imds = function(state, request, query)
+  if request.method ~= "GET" or request.path ~= METADATA then
+    return 404, {}, ""
+  elseif request.headers.metadata ~= "true" then
+    return refuse(400, "bad_request_102", "Required metadata header not specified")
+  end
+  return issue(state, query)
+end
+
+ROUTES["app-service"] = function(state, request, query)
+  if request.method ~= "GET" or request.path ~= "/msi/token" then
+    return 404, {}, ""
+  elseif not core.crypto.equal(request.headers["x-identity-header"] or "",
+    state.identity.header) then
+    return 401, {}, { statusCode = 401, message = "the header X-IDENTITY-HEADER is wrong" }
+  end
+  local status, headers, body = issue(state, query)
+  body.expires_in = nil
+  return status, headers, body
+end
+
+ROUTES["cloud-shell"] = function(state, request)
+  if request.method ~= "POST" or request.path ~= "/oauth2/token"
+    or request.headers.metadata ~= "true" then
+    return 404, {}, ""
+  end
+  return issue(state, text.pairs(request.body, true, true))
+end
+
+-- A new file for each challenge; it is good once.
+local function challenge(state)
+  local name = core.crypto.uuid() .. ".key"
+  local key = core.crypto.base64url(core.crypto.random(48))
+  local path = state.identity.keys .. "/" .. name
+  assert(core.sys.write_file(path, key, 384))
+  state.identity.pending[key] = path
+  return 401, { ["WWW-Authenticate"] = "Basic realm=" .. path }, ""
+end
+
+ROUTES.arc = function(state, request, query)
+  local key = (request.headers.authorization or ""):match "^Basic (.+)$"
+  if request.method ~= "GET" or request.path ~= METADATA
+    or request.headers.metadata ~= "true" then
+    return refuse(400, "invalid_request", "Required metadata header not specified")
+  elseif not key then
+    return challenge(state)
+  end
+  local path = state.identity.pending[key]
+  if not path then
+    return refuse(401, "unauthorized", "the key is not valid")
+  end
+  state.identity.pending[key] = nil
+  os.remove(path)
+  return issue(state, query)
+end
+
+local function handle(state, request)
+  local fault = state.faults:take("entra", nil, request)
+  if fault and fault.kind == "answer" then
+    return fault.status or 500, {}, { error = fault.error or "server_error",
+      error_description = fault.message or "A transient error has occurred." }
+  elseif fault then
+    return nil, fault
+  end
+  local at = "/" .. state.identity.path
+  if not core.crypto.equal(request.path:sub(1, #at), at) then
+    return 404, {}, ""
+  end
+  request.path = request.path:sub(#at + 1)
+  return ROUTES[state.identity.kind](state, request, text.pairs(request.query, true, true))
+end
+
+--- Makes what the service of this kind needs.
+function identity.make(state, kind)
+  state.identity = { kind = kind, path = core.crypto.base64url(core.crypto.random(24)),
+    header = core.crypto.base64url(core.crypto.random(24)), pending = {} }
+end
+
+--- Opens the plain listener; its base URL.
+function identity.listen(self)
+  local server, err = core.server.listen {}
+  if not server then
+    return nil, err
+  end
+  local known = self.state.identity
+  known.server, known.keys = server, self.client_dir .. "/keys"
+  local service = { handle = handle }
+  local place = setmetatable({ server = server, port = server:port(),
+    services = { ["127.0.0.1"] = service, localhost = service } }, { __index = self })
+  local task = core.spawn(http.run, place)
+  self.open[task] = task
+  known.base = ("http://127.0.0.1:%d/%s"):format(place.port, known.path)
+  return core.sys.mkdir(known.keys, 448)
+end
+
+return identity

@@ -1,0 +1,291 @@
+-- SPDX-License-Identifier: MIT
+-- Managed identities: which service is asked, what each wants, and an Arc agent that lies.
+local clouds = require "arclua.clouds"
+local core = require "arclua.core"
+local emulated = require "emulated"
+local fake = require "fake"
+local managed_identity = require "arclua.credential.managed_identity"
+local paths = require "arclua.paths"
+local program = require "program"
+
+local SCOPE = "https://arm.test/.default"
+local VARIABLES = { "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT",
+  "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET", "AZURE_POD_IDENTITY_AUTHORITY_HOST" }
+
+local real_env = paths.env
+
+-- The variables of the services are those of env while fn runs.
+local function within(env, fn)
+  paths.env = function(name)
+    for _, known in ipairs(VARIABLES) do
+      if known == name then
+        local value = env[name]
+        return value ~= "" and value or nil
+      end
+    end
+    return real_env(name)
+  end
+  local out = table.pack(pcall(fn))
+  paths.env = real_env
+  assert(out[1], out[2])
+  return table.unpack(out, 2, out.n)
+end
+
+local function primitives(env, more)
+  more = more or {}
+  more.secret_env = function(name) return env[name] and core.secret(env[name]) end
+  more.sys = setmetatable({ stat = function(path)
+    if path:find "himds" then
+      return env.himds and {} or nil
+    end
+    return core.sys.stat(path)
+  end }, { __index = core.sys })
+  return fake.core(more)
+end
+
+-- What is asked with these variables: the request, and the source.
+local function asked(env, spec)
+  local sent
+  local info = { expires_on = core.time() + 86399 }
+  local source, err
+  local secret, result
+  within(env, function()
+    source, err = managed_identity.new(spec or {}, primitives(env, {
+      token = { request = function(request)
+        sent = request
+        return core.secret "x", info
+      end },
+      http = { request = function() return { status = 401, headers = {}, body = "" } end },
+    }))
+    if source then
+      secret, result = source:fetch(SCOPE, {})
+    end
+  end)
+  return sent, source, source and result or err, secret
+end
+
+describe("managed identity", function()
+  it("asks the service that the variables name", function()
+    for wanted, env in pairs {
+      service_fabric = { IDENTITY_ENDPOINT = "a", IDENTITY_HEADER = "b", MSI_ENDPOINT = "d",
+        IDENTITY_SERVER_THUMBPRINT = "c" },
+      app_service = { IDENTITY_ENDPOINT = "a", IDENTITY_HEADER = "b", MSI_ENDPOINT = "c",
+        IMDS_ENDPOINT = "d", himds = true },
+      machine_learning = { MSI_ENDPOINT = "a", MSI_SECRET = "b", IDENTITY_ENDPOINT = "c",
+        IMDS_ENDPOINT = "d" },
+      cloud_shell = { MSI_ENDPOINT = "a", MSI_SECRET = "", himds = true },
+      arc = { IDENTITY_ENDPOINT = "http://localhost:1/", IMDS_ENDPOINT = "b" },
+      imds = { IDENTITY_ENDPOINT = "a", IDENTITY_HEADER = "" },
+    } do
+      local _, source = asked(env)
+      assert.equal(wanted, source.kind)
+    end
+    local _, source = asked { himds = true }
+    assert.equal("arc", source.kind)
+  end)
+
+  it("asks each in its own way, of a resource", function()
+    local sent = asked({ IDENTITY_ENDPOINT = "http://localhost:1/msi/token",
+      IDENTITY_HEADER = "h" }, { resource_id = "/a b" })
+    assert.equal("http://localhost:1/msi/token?api-version=2019-08-01&resource="
+      .. "https%3A%2F%2Farm.test&mi_res_id=%2Fa%20b", sent.url)
+    assert.equal("true", sent.headers.Metadata)
+    assert.equal("", sent.headers["X-IDENTITY-HEADER"][1])
+    sent = asked({ MSI_ENDPOINT = "http://localhost:1/x", MSI_SECRET = "s" }, { client_id = "c" })
+    assert.equal("http://localhost:1/x?api-version=2017-09-01&resource="
+      .. "https%3A%2F%2Farm.test&clientid=c", sent.url)
+    sent = asked { MSI_ENDPOINT = "http://localhost:1/x" }
+    assert.same({ resource = "https://arm.test" }, sent.form)
+    sent = asked({}, { object_id = "o" })
+    assert.equal("http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01"
+      .. "&resource=https%3A%2F%2Farm.test&object_id=o", sent.url)
+    assert.same({ Metadata = "true" }, sent.headers)
+  end)
+
+  it("renews a long token at half of its life", function()
+    local _, _, info = asked {}
+    assert.is_true(math.abs(info.refresh_on - core.time() - 43200) < 60)
+  end)
+
+  it("says what it cannot do", function()
+    local _, _, err = asked { IDENTITY_ENDPOINT = "a", IDENTITY_HEADER = "b",
+      IDENTITY_SERVER_THUMBPRINT = "c" }
+    assert.matches("Service Fabric", err.message)
+    for _, env in ipairs { { MSI_ENDPOINT = "a" }, { himds = true } } do
+      _, _, err = asked(env, { client_id = "c" })
+      assert.equal("cred.unavailable", err.reason)
+      assert.matches("cannot be chosen", err.message)
+    end
+    local secret, bad = managed_identity.new({}, primitives {}):fetch("x", {})
+    assert.is_nil(secret)
+    assert.equal("config", bad.code)
+  end)
+
+  for _, way in ipairs { "imds", "app-service", "cloud-shell" } do
+    emulated.spec("signs in at the emulator: " .. way, { machines = 1, sign_in = way }, function(e)
+      for _, name in ipairs { "managed-identity", "default" } do
+        local ended = program.run({ "machines", "--all", "--credential", name }, { env = e.env })
+        assert.equal(0, ended.status, ended.err)
+        assert.matches("web%-01", ended.out)
+      end
+      assert.equal(2, #e.log:find { event = "identity" })
+    end)
+  end
+
+  local function source_in(e, spec, more)
+    return within(e.env, function()
+      return assert(managed_identity.new(spec, primitives(e.env, more)))
+    end), assert(clouds.load(e.cloud)).scope
+  end
+
+  local function fetch(e, spec, more)
+    local source, scope = source_in(e, spec, more)
+    return within(e.env, function() return source:fetch(scope, {}) end)
+  end
+
+  emulated.spec("asks IMDS again while it is away", { machines = 1, sign_in = "imds" }, function(e)
+    local slept = {}
+    local sleep = { sleep = function(seconds) slept[#slept + 1] = seconds return true end }
+    for _, status in ipairs { 404, 410, 429, 500 } do
+      e:fault { at = "entra", kind = "answer", status = status, times = 1 }
+    end
+    assert.truthy(fetch(e, {}, sleep))
+    assert.equal(4, #slept)
+    e:fault { at = "entra", kind = "answer", status = 410 }
+    local secret, err = fetch(e, {}, sleep)
+    assert.is_nil(secret)
+    assert.equal(10, #slept)
+    assert.is_false(err.retryable)
+    e:clear()
+    assert.truthy(fetch(e, { client_id = e.state.client_id, probe = true }))
+    secret, err = fetch(e, { client_id = "other" }, sleep)
+    assert.is_nil(secret)
+    assert.matches("Identity not found", err.message)
+    assert.not_equal("cred.unavailable", err.reason)
+  end)
+
+  it("passes over what is no virtual machine", function()
+    for _, answer in ipairs { { status = 200, body = "<html>" },
+      { status = 403, body = "a socket operation to an unreachable network" },
+      { status = 405, body = "" }, false } do
+      local source = managed_identity.new({ probe = true }, primitives({}, { http = {
+        request = function(request)
+          assert.is_nil(request.headers)
+          assert.equal(1, request.timeout)
+          return answer or nil, { code = "timeout", message = "no answer" }
+        end } }))
+      local secret, err = source:fetch(SCOPE, {})
+      assert.is_nil(secret)
+      assert.equal("cred.unavailable", err.reason)
+    end
+  end)
+
+  emulated.spec("of the Arc agent: the key's file is read and sent", { machines = 1,
+    sign_in = "arc" }, function(e)
+    assert.truthy(fetch(e, { directory = e.state.identity.keys }))
+    assert.same({}, e.state.identity.pending)
+    local secret, err = fetch(e, {}) -- the agent's own directory is another
+    assert.is_nil(secret)
+    assert.equal("cred.identity-failed", err.reason)
+  end)
+
+  it("of the Arc agent: no other file is read, whatever it says", function()
+    local dir = assert(core.sys.mkdtemp "arclua-spec-")
+    local keys = dir .. "/keys"
+    assert(core.sys.mkdir(keys .. "/sub", 448))
+    for name, text in pairs { ["ok.key"] = ("k"):rep(4096), ["big.key"] = ("k"):rep(4097),
+      ["a.txt"] = "k", ["empty.key"] = "", ["line.key"] = "k\r\nX: y", ["sub/a.key"] = "k",
+      ["../out.key"] = "k" } do
+      assert(core.sys.write_file(keys .. "/" .. name, text, 384))
+    end
+    os.execute(("cd %s && ln -s ok.key link.key && mkfifo fifo.key"):format(keys))
+    local function try(challenge, status, endpoint, owner)
+      local env = { IDENTITY_ENDPOINT = endpoint or "http://localhost:1/t", IMDS_ENDPOINT = "x" }
+      local sent
+      local p = primitives(env, {
+        http = { request = function()
+          return { status = status or 401, headers = { ["www-authenticate"] = challenge },
+            body = "" }
+        end },
+        token = { request = function(request)
+          sent = request
+          return core.secret "x", { expires_on = core.time() + 60 }
+        end },
+        secret_file = function(...)
+          local secret, info = core.secret_file(...)
+          if secret and owner then
+            info.uid = owner
+          end
+          return secret, info
+        end })
+      local secret, err = within(env, function()
+        return managed_identity.new({ directory = keys }, p):fetch(SCOPE, {})
+      end)
+      return secret and sent, err
+    end
+    for _, challenge in ipairs { "Basic realm=%s/ok.key", 'basic REALM="%s/ok.key"' } do
+      local sent = assert(try(challenge:format(keys)))
+      assert.equal("Basic ", sent.headers.Authorization[1])
+      assert.matches("api%-version=2020%-06%-01", sent.url)
+    end
+    for _, challenge in ipairs { "Basic realm=%s/big.key", "Basic realm=%s/a.txt",
+      "Basic realm=%s/empty.key", "Basic realm=%s/sub/a.key", "Basic realm=%s/../out.key",
+      "Basic realm=%s/link.key", "Basic realm=%s/fifo.key", "Basic realm=%s/absent.key",
+      "Basic realm=%s//ok.key", "Basic realm=%s/./ok.key", "Basic realm=%s/.key", "", "Basic",
+      "Basic realm=/etc/shadow.key", "Basic realm=%s/ok.key=", "Digest realm=%s/ok.key",
+      "Basic realm=%s/ok.key, Basic realm=%s/ok.key" } do
+      local sent, err = try((challenge:gsub("%%s", keys)))
+      assert.is_nil(sent, challenge)
+      assert.equal("cred.identity-failed", err.reason, challenge)
+    end
+    local good = "Basic realm=" .. keys .. "/ok.key"
+    for _, case in ipairs { { nil }, { good, 200 }, { good, 401, "http://10.0.0.1:40342/t" },
+      { good, 401, "https://localhost:1/t" }, { good, 401, "http://localhost.evil.test:1/t" },
+      { good, 401, nil, 4242 } } do
+      local sent, err = try(table.unpack(case, 1, 4))
+      assert.is_nil(sent)
+      assert.equal("cred.identity-failed", err.reason)
+    end
+    core.sys.remove(dir)
+  end)
+
+  emulated.spec("of the Arc agent: a line break in the key is not sent", { machines = 1,
+    sign_in = "arc" }, function(e)
+    local secret, err = fetch(e, { directory = e.state.identity.keys }, {
+      secret_file = function() return core.secret "k\r\nX: y", { uid = 0, size = 7 } end })
+    assert.is_nil(secret)
+    assert.equal("config", err.code)
+  end)
+
+  it("of the Arc agent: is not set up where nothing answers or nothing may be read", function()
+    local env = { IDENTITY_ENDPOINT = "http://127.0.0.1:1/t", IMDS_ENDPOINT = "x" }
+    local function try(more)
+      return within(env, function()
+        return managed_identity.new({ directory = "/d" }, primitives(env, more)):fetch(SCOPE, {})
+      end)
+    end
+    local secret, err = try { http = { request = function()
+      return nil, { code = "refused", message = "refused" }
+    end } }
+    assert.is_nil(secret)
+    assert.equal("cred.unavailable", err.reason)
+    secret, err = try { http = { request = function()
+      return { status = 401, headers = { ["www-authenticate"] = "Basic realm=/d/a.key" } }
+    end }, secret_file = function() return nil, { code = "denied", message = "no" } end }
+    assert.is_nil(secret)
+    assert.equal("cred.unavailable", err.reason)
+    assert.matches("group himds", err.remedy)
+  end)
+
+  emulated.spec("'s service hides behind its path", { machines = 1, sign_in = "imds" }, function(e)
+    local base = e.env.AZURE_POD_IDENTITY_AUTHORITY_HOST
+    local path = "/metadata/identity/oauth2/token?resource=x"
+    local function status(url, headers)
+      return assert(core.http.request { url = url, headers = headers }).status
+    end
+    assert.equal(400, status(base .. path))
+    assert.equal(400, status(base .. path, { Metadata = "true" }))
+    assert.equal(404, status(base:match "^(http://[^/]+)" .. path, { Metadata = "true" }))
+    assert.equal(421, status(base .. path, { Host = "evil.test" }))
+  end)
+end)
