@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Stored sign-ins: made once, used by every later run until they are removed.
+local browser = require "arclua.credential.browser"
 local check = require "arclua.check"
 local client_secret = require "arclua.credential.client_secret"
 local clouds = require "arclua.clouds"
@@ -13,13 +14,14 @@ local store = require "arclua.credential.store"
 local accounts = {}
 
 ---@class arclua.SignInOptions
----@field method string?          "device_code" (default) or "client_secret"
+---@field method string?          "device_code" (default), "browser", "client_secret"
 ---@field cloud string?           name or cloud file; default ARCLUA_CLOUD, else public
 ---@field tenant string?          directory; of a person: default whoever signs in has one
 ---@field client_id string?       of a person: default the Azure CLI's application
 ---@field client_secret arclua.Secret?  of an application
 ---@field prompt fun(device: table)?    told { user_code, verification_uri, message? } instead of
 ---   the lines on standard error
+---@field open fun(url: string)?  gets the address instead of the browser that BROWSER names
 
 ---@class arclua.Account
 ---@field id string
@@ -32,7 +34,8 @@ local accounts = {}
 ---@field default boolean
 
 local RULES = { method = "string", cloud = "string", tenant = "string", client_id = "string",
-  client_secret = "secret", prompt = "function", primitives = "table", store = "string" }
+  client_secret = "secret", prompt = "function", open = "function",
+  primitives = "table", store = "string" }
 
 local function context_of(opts)
   return { core = opts.primitives or real, store = opts.store }
@@ -54,10 +57,10 @@ end
 
 local methods = {}
 
-function methods.device_code(core, cloud, opts)
+local function by_person(flow, core, cloud, opts)
   local client_id = opts.client_id or refresh.CLIENT
-  local source = device_code.new({ cloud = cloud, tenant = opts.tenant or refresh.ANY_TENANT,
-    client_id = client_id, prompt = opts.prompt }, core)
+  local source = flow.new({ cloud = cloud, tenant = opts.tenant or refresh.ANY_TENANT,
+    client_id = client_id, prompt = opts.prompt, open = opts.open }, core)
   local secret, info = source:fetch(cloud.scope, {})
   if not secret then
     return nil, info
@@ -69,6 +72,14 @@ function methods.device_code(core, cloud, opts)
   end
   who.client_id = client_id
   return who, nil, info.refresh_token
+end
+
+function methods.device_code(...)
+  return by_person(device_code, ...)
+end
+
+function methods.browser(...)
+  return by_person(browser, ...)
 end
 
 function methods.client_secret(core, cloud, opts)
@@ -90,7 +101,8 @@ end
 local function check_method(opts)
   local method = opts.method or "device_code"
   if not methods[method] then
-    error("option 'method': device_code or client_secret expected, got '" .. method .. "'", 3)
+    error("option 'method': device_code, browser or client_secret expected, got '" .. method
+      .. "'", 3)
   end
   for _, name in ipairs { "tenant", "client_id", "client_secret" } do
     if method == "client_secret" and not opts[name] then

@@ -71,6 +71,37 @@ describe("login", function()
     assert.equal(1, run({ "logout" }).status)
   end)
 
+  it_runs("with a browser starts it without a shell", function()
+    local e = cli.e
+    local seen = e.env.ARCLUA_STATE .. "-url"
+    local script = e.env.ARCLUA_STATE .. "-browser"
+    local line = [[echo "$#$1 ${AZURE_CLIENT_SECRET-none}" >'%s.new'; mv '%s.new' '%s']]
+    assert(core.sys.write_file(script, "#!/bin/sh\n" .. line:format(seen, seen, seen) .. "\n",
+      448))
+    local env = { BROWSER = script .. " %s;x:other" }
+    for name, value in pairs(NOBODY) do
+      env[name] = value
+    end
+    local started = cli.start({ "login", "--browser" }, env)
+    while not core.sys.stat(seen) do
+      assert(core.sleep(0.01))
+    end
+    local words, url, secret = core.sys.read_file(seen, 65536):match "^(%d)(%S+);x (%S+)\n$"
+    assert.equal("1", words)
+    assert.equal("none", secret)
+    local answer = assert(core.http.request { method = "POST", url = url,
+      ca = e.state.cloud.ca, body = "answer=approve&password=" .. e.state.users.page_key })
+    assert.equal(302, answer.status)
+    answer = assert(core.http.request { url = answer.headers.location })
+    assert.equal(200, answer.status)
+    local ended = started:wait()
+    assert.equal(0, ended.status, ended.err)
+    assert.truthy(ended.err:find("signed in as user@arclua.test", 1, true))
+    assert.equal(0, run({ "machines" }).status)
+    core.sys.remove(seen)
+    core.sys.remove(script)
+  end)
+
   it_runs("that is declined stores nothing", function()
     local ended = sign_in "decline"
     assert.equal(1, ended.status)
@@ -200,7 +231,8 @@ describe("login", function()
 
   it_runs("with wrong words is a usage error", function()
     for _, args in ipairs {
-      { "login", "--device", "--service-principal" }, { "login", "--service-principal" },
+      { "login", "--device", "--service-principal" }, { "login", "--device", "--browser" },
+      { "login", "--service-principal" },
       { "login", "--service-principal", "--tenant", "t" }, { "login", "--secret-file", "x" },
       { "login", "word" }, { "logout", "--all", "x" }, { "account", "rename" },
       { "account", "set" }, { "account", "list", "x" }, { "account", "-o", "xml" },

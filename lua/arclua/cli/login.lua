@@ -13,13 +13,14 @@ local paths = require "arclua.paths"
 
 local login = { name = "login", summary = "sign in to Entra, for this and later runs" }
 
-local USAGE = "arclua login [--device] [--tenant ID]\n"
+local USAGE = "arclua login [--device | --browser] [--tenant ID]\n"
   .. "       arclua login --service-principal --tenant ID --client-id ID [--secret-file FILE]"
 
 local function parser()
   local it = options.parser("arclua login", "Signs in and stores it below ARCLUA_STATE.", USAGE)
   it:group("How to sign in",
     it:flag("--device", "As a person, with a code and any browser (default)."),
+    it:flag("--browser", "As a person, with a browser on this machine (BROWSER, xdg-open)."),
     it:flag("--service-principal", "As an application with a secret."),
     it:option("--client-id", "The application's ID (AZURE_CLIENT_ID)."):argname "ID",
     it:option("--secret-file", "The application's secret is in FILE; without it "
@@ -63,7 +64,8 @@ local function person(values, merged)
   if values.secret_file then
     return nil, command.usage("login", "option '--secret-file' is of --service-principal")
   end
-  return { method = "device_code", tenant = merged.tenant or defaults.config.tenant,
+  return { method = values.browser and "browser" or "device_code",
+    tenant = merged.tenant or defaults.config.tenant,
     client_id = values.client_id }
 end
 
@@ -78,12 +80,17 @@ local function warn()
   end
 end
 
+local function ways(values)
+  return (values.device and 1 or 0) + (values.browser and 1 or 0)
+    + (values.service_principal and 1 or 0)
+end
+
 function login.run(argv, base)
   local values, merged = command.parse(parser(), "login", argv, base)
   if not values then
     return merged
-  elseif values.device and values.service_principal then
-    return command.usage("login", "--device and --service-principal exclude each other")
+  elseif ways(values) > 1 then
+    return command.usage("login", "--device, --browser and --service-principal exclude each other")
   end
   warn()
   local method = values.service_principal and application or person

@@ -79,20 +79,7 @@ end
 
 --- Asks the person once; later tokens come from the refresh token, while that is good.
 function Source:fetch(scope, opts)
-  local secret, info
-  if self.refresh then
-    secret, info = refresh.redeem(self.core, self.spec, self.refresh, scope, opts.claims)
-    if not secret and not refresh.needs_person(info) then
-      return nil, info
-    end
-  end
-  if not secret then
-    secret, info = sign_in(self, scope, opts.claims)
-  end
-  if secret then
-    self.refresh = info.refresh_token or self.refresh
-  end
-  return secret, info
+  return refresh.fetch(self, sign_in, scope, opts)
 end
 
 --- One for the tenant of a context, else for whatever tenant the person has.

@@ -35,6 +35,26 @@ function refresh.redeem(core, spec, token, scope, claims)
       scope = refresh.scope(scope), claims = claims } }
 end
 
+--- A token of a source { core, spec, refresh = the refresh token at hand }: by that, and when it is
+--- not enough by sign_in(source, scope, claims).
+---@return arclua.Secret|nil, table|arclua.Error
+function refresh.fetch(source, sign_in, scope, opts)
+  local secret, info
+  if source.refresh then
+    secret, info = refresh.redeem(source.core, source.spec, source.refresh, scope, opts.claims)
+    if not secret and not refresh.needs_person(info) then
+      return nil, info
+    end
+  end
+  if not secret then
+    secret, info = sign_in(source, scope, opts.claims)
+  end
+  if secret then
+    source.refresh = info.refresh_token or source.refresh
+  end
+  return secret, info
+end
+
 --- Whether a refusal means that the person has to sign in anew.
 function refresh.needs_person(err)
   return err.reason == "entra.interaction-required" or err.reason == "entra.signed-out"

@@ -29,6 +29,7 @@ local function service_of(emulator, host)
 end
 
 local REASONS = { [200] = "OK", [201] = "Created", [202] = "Accepted", [204] = "No Content",
+  [302] = "Found",
   [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",
   [405] = "Method Not Allowed", [408] = "Request Timeout", [409] = "Conflict",
   [412] = "Precondition Failed", [413] = "Payload Too Large", [421] = "Misdirected Request",

@@ -23,7 +23,7 @@ end
 --- What the state of an emulator holds for these sign-ins.
 function users.new()
   return { oid = core.crypto.uuid(), name = "Test User", upn = "user@arclua.test",
-    page_key = random_text(), devices = {}, refresh = {}, interval = INTERVAL,
+    page_key = random_text(), devices = {}, codes = {}, refresh = {}, interval = INTERVAL,
     life = LIFE }
 end
 
@@ -98,7 +98,7 @@ local function sign(state, claims)
 end
 
 -- The answer for a person who is signed in: tokens, and a new refresh token.
-local function tokens(state, resource, scope, lifetime)
+local function tokens(state, resource, scope, lifetime, nonce)
   local u, ends = state.users, math.floor(state.faults:time() + lifetime)
   local body = { token_type = "Bearer", expires_in = math.floor(state.token_lifetime),
     scope = resource .. "/user_impersonation " .. resource .. "/.default",
@@ -106,6 +106,7 @@ local function tokens(state, resource, scope, lifetime)
       appidacr = "0", idtyp = "user", upn = u.upn, scp = "user_impersonation" }) }
   if scope:find("openid", 1, true) then
     body.id_token = sign(state, { aud = PUBLIC_CLIENT, exp = ends, name = u.name,
+      nonce = nonce,
       preferred_username = u.upn })
   end
   if scope:find("offline_access", 1, true) then
@@ -167,7 +168,42 @@ function users.revoke(state)
   end
 end
 
-local GRANTS = { refresh_token = refresh }
+-- The address with a code, or what is wrong with the request.
+function users.authorize(state, tenant, query)
+  local refusal = refusal_of(state, tenant, query)
+  if refusal then
+    return nil, refusal[4]
+  elseif not (query.redirect_uri or ""):find "^http://localhost:?%d*/?$" then
+    return nil, "AADSTS50011: The redirect URI does not match those of the application."
+  elseif query.response_type ~= "code" or query.code_challenge_method ~= "S256"
+    or not query.code_challenge or not query.scope then
+    return nil, "AADSTS900144: response_type, scope and code_challenge (S256) are needed."
+  end
+  local mark = query.redirect_uri .. "?state=" .. text.encode(query.state or "")
+  if query.answer == "decline" then
+    return mark .. "&error=access_denied&error_description=The+user+declined+the+request."
+  end
+  local code = random_text()
+  state.users.codes[code] = { challenge = query.code_challenge, nonce = query.nonce,
+    redirect_uri = query.redirect_uri, ends = state.faults:time() + LIFE }
+  return mark .. "&code=" .. code
+end
+
+local function by_code(state, form, resource, lifetime)
+  local held = state.users.codes[form.code or ""]
+  state.users.codes[form.code or ""] = nil -- good for one try
+  if not held or not resource or state.faults:time() >= held.ends
+    or held.redirect_uri ~= form.redirect_uri then
+    return nil, { 400, "invalid_grant", 70008, "The provided authorization code has expired or "
+      .. "is not of this request." }
+  elseif core.crypto.base64url(core.crypto.sha256(form.code_verifier or "")) ~= held.challenge then
+    return nil, { 400, "invalid_grant", 501481, "The code_verifier does not match the "
+      .. "code_challenge supplied in the authorization request." }
+  end
+  return tokens(state, resource, form.scope, lifetime, held.nonce)
+end
+
+local GRANTS = { refresh_token = refresh, authorization_code = by_code }
 for name in pairs(DEVICE_GRANTS) do
   GRANTS[name] = poll
 end

@@ -9,7 +9,8 @@ local page = {}
 
 local HEADERS = { ["Content-Type"] = "text/html; charset=utf-8", ["Cache-Control"] = "no-store",
   ["Referrer-Policy"] = "no-referrer", ["X-Content-Type-Options"] = "nosniff",
-  ["Content-Security-Policy"] = "default-src 'none'; form-action 'self'; frame-ancestors 'none'" }
+  ["Content-Security-Policy"] = "default-src 'none'; "
+    .. "form-action 'self' http://localhost:*; frame-ancestors 'none'" }
 
 local SHELL = [[<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>arclua emulator: sign-in</title></head>
@@ -27,6 +28,14 @@ local FORM = [[<p>You are %s.</p>
 
 local ELSEWHERE = [[<p>This is arclua's emulator. Codes are entered at the address in the variable
 <code>ARCLUA_EMULATOR_SIGNIN</code>, which only whoever started the emulator knows.</p>]]
+
+local SIGN_IN = [[<p>The password is the long part of the variable
+<code>ARCLUA_EMULATOR_SIGNIN</code>, between the slashes.</p>
+<form method="post">
+<p><label>Password: <input name="password" type="password" autofocus></label></p>
+<p><button name="answer" value="approve">Sign in</button>
+<button name="answer" value="decline">Decline</button></p>
+</form>]]
 
 local function escape(s)
   return (s:gsub("[&<>\"']", function(c)
@@ -61,6 +70,27 @@ function page.ask(state, key, request)
     return 404, {}, ""
   end
   return show(200, form(state, text.pairs(request.query or "", true, true).code or ""))
+end
+
+--- The page of a browser on its way to a code. The password is what only the starter knows.
+function page.authorize()
+  return show(200, SIGN_IN)
+end
+
+--- What that page's form sends: on to where the browser came from.
+function page.authorized(state, tenant, request)
+  local sent = text.pairs(request.body, true, true)
+  local query = text.pairs(request.query or "", true, true)
+  if not known(state, sent.password or "") then
+    return show(401, "<p>That is not the password.</p>" .. SIGN_IN)
+  end
+  query.answer = sent.answer
+  local where, why = users.authorize(state, tenant, query)
+  if not where then
+    return show(400, "<p>" .. escape(why) .. "</p>")
+  end
+  state.log:add("authorized", { answer = sent.answer })
+  return 302, { Location = where, ["Cache-Control"] = "no-store" }, ""
 end
 
 --- What the form sends: approves or declines.

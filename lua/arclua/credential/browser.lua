@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+-- A person with a browser on this machine: authorization code with PKCE (RFC 7636), redirected to
+-- a port of loopback (RFC 8252).
+local callback = require "arclua.credential.callback"
+local errors = require "arclua.errors"
+local output = require "arclua.output"
+local paths = require "arclua.paths"
+local real = require "arclua.core"
+local refresh = require "arclua.credential.refresh"
+
+local Source = {}
+Source.__index = Source
+
+local PATIENCE = 300 -- seconds for the person
+
+local function encode(s)
+  return (s:gsub("[^%w%-%._~]", function(c)
+    return ("%%%02X"):format(c:byte())
+  end))
+end
+
+-- BROWSER's first program, which may hold "%s" for the address; else xdg-open. No shell reads it.
+-- setsid lets the browser live on when this program ends.
+local function command(url)
+  local args, placed = { "setsid", "-f" }, false
+  for word in (paths.env "BROWSER" or "xdg-open"):match("^[^:]*"):gmatch "%S+" do
+    local filled, n = word:gsub("%%s", function() return url end)
+    args[#args + 1], placed = filled, placed or n > 0
+  end
+  if not placed then
+    args[#args + 1] = url
+  end
+  return args
+end
+
+-- Whether it was started or not, the address is shown: the person may open it elsewhere.
+local function show(core, url)
+  output.standard(2):line("To sign in, use the web browser that opens now, or open this address on "
+    .. "this machine:\n" .. url)
+  local process = core.process.spawn { args = command(url), stdin = "null", stdout = "null",
+    stderr = "null", env = { AZURE_CLIENT_SECRET = false, AZURE_ACCESS_TOKEN = false,
+      AZURE_CLIENT_CERTIFICATE_PASSWORD = false } }
+  if process then
+    process:wait()
+    process:close()
+  end
+end
+
+---@param spec arclua.UserSpec with open: fun(url: string)?  instead of starting a browser
+---@param primitives table?
+---@return arclua.TokenSource
+local function new(spec, primitives)
+  return setmetatable({ name = "browser", spec = spec, core = primitives or real }, Source)
+end
+
+local function random_text(core)
+  return core.crypto.base64url(core.crypto.random(32))
+end
+
+local function address(self, request, scope, claims)
+  local crypto = self.core.crypto
+  local parts = {}
+  for _, pair in ipairs {
+    { "client_id", self.spec.client_id }, { "response_type", "code" },
+    { "response_mode", "query" }, { "redirect_uri", request.redirect_uri },
+    { "scope", refresh.scope(scope) }, { "state", request.state }, { "nonce", request.nonce },
+    { "code_challenge", crypto.base64url(crypto.sha256(request.verifier)) },
+    { "code_challenge_method", "S256" }, { "prompt", "select_account" },
+    claims and { "claims", claims },
+  } do
+    parts[#parts + 1] = pair[1] .. "=" .. encode(pair[2])
+  end
+  return refresh.url(self.spec, "authorize") .. "?" .. table.concat(parts, "&")
+end
+
+local function redeem(self, request, code, scope)
+  local spec, core = self.spec, self.core
+  local secret, info = core.token.request { url = refresh.url(spec, "token"), ca = spec.cloud.ca,
+    form = { grant_type = "authorization_code", client_id = spec.client_id,
+      code = core.secret(code), redirect_uri = request.redirect_uri,
+      code_verifier = core.secret(request.verifier), scope = refresh.scope(scope) } }
+  if not secret then
+    return nil, info
+  end
+  local claims = info.id_token and core.token.claims(info.id_token)
+  if not claims or claims.nonce ~= request.nonce then
+    secret:close()
+    return errors.fail { reason = "http.bad-answer", op = "login",
+      message = "the answer is not of this sign-in" }
+  end
+  return secret, info
+end
+
+local function sign_in(self, scope, claims)
+  local core = self.core
+  local request = { state = random_text(core), nonce = random_text(core),
+    verifier = random_text(core) }
+  local server <close>, err = callback.listen(core, request.state)
+  if not server then
+    return nil, err
+  end
+  request.redirect_uri = "http://localhost:" .. server.port
+  local url = address(self, request, scope, claims)
+  if self.spec.open then
+    self.spec.open(url)
+  else
+    show(core, url)
+  end
+  local code
+  code, err = core.timeout(PATIENCE, server.wait, server)
+  if not code then
+    return nil, err
+  end
+  return redeem(self, request, code, scope)
+end
+
+--- Asks the person once; later tokens come from the refresh token, while that is good.
+function Source:fetch(scope, opts)
+  return refresh.fetch(self, sign_in, scope, opts)
+end
+
+return { new = new }
