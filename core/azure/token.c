@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "azure/aadsts.h"
 #include "azure/expiry.h"
 #include "azure/json.h"
 #include "net/http.h"
@@ -128,8 +129,14 @@ static struct arc_err *oauth_error(int status, const json_t *answer) {
   const char *text = arc_json_text(answer, "error_description");
   const char *trace = arc_json_text(answer, "trace_id");
   text = text ? text : error;
-  struct arc_err *err = arc_err_reason(reason_for(status, answer), "%.*s (%s)",
-                                       (int)sentence(text), text, error);
+  const struct arc_aadsts *known = arc_aadsts_find(json_integer_value(
+      json_array_get(json_object_get(answer, "error_codes"), 0)));
+  struct arc_err *err = arc_err_reason(
+      reason_for(status, answer), "%s%s%.*s (%s)", known ? known->meaning : "",
+      known ? ": " : "", (int)sentence(text), text, error);
+  if (known && err->refs) {
+    err->remedy = known->remedy;
+  }
   if (trace) {
     arc_err_track(err, trace);
   }

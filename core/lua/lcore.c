@@ -107,7 +107,10 @@ void arc_pusherror(lua_State *L, const struct arc_err *err) {
   set_text(L, "code", arc_code_name(err->code));
   set_text(L, "reason", err->reason);
   set_text(L, "message", err->message);
-  set_text(L, "remedy", reason ? reason->remedy : NULL);
+  set_text(L, "remedy",
+           err->remedy ? err->remedy
+           : reason    ? reason->remedy
+                       : NULL);
   set_text(L, "op", err->op);
   set_text(L, "phase", err->phase);
   set_text(L, "tracking_id", err->tracking_id);

@@ -34,6 +34,7 @@ struct arc_err {
   unsigned refs;
   enum arc_code code;
   const char *reason; /* static text of the closed list, or NULL */
+  const char *remedy; /* static text instead of the reason's, or NULL */
   const char *op;     /* static text: "relay.connect", or NULL */
   const char *phase;  /* static text: "tls", "upgrade", or NULL */
   bool retryable;
