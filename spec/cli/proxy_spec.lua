@@ -239,7 +239,7 @@ describe("sshProxy", function()
     assert(core.sys.write_file(path, ("x"):rep(1 << 20)))
     local ended = start { "-r", path }
     assert.equal(255, ended.status)
-    assert.matches("File too large", assert(json.decode(ended.err)).msg, 1, true)
+    assert.matches("more than 65536 bytes", assert(json.decode(ended.err)).msg, 1, true)
   end)
 
   it_runs("says in lines of JSON what else is wrong", function()
