@@ -36,10 +36,7 @@ trap 'exit 143' TERM
 for name in $(env | sed -n 's/^\(\(AZURE\|ARCLUA\|SSH\)_[A-Z_]*\)=.*/\1/p'); do
   unset "$name"
 done
-export HOME="$scratch" XDG_STATE_HOME="$scratch/state"
-export XDG_CONFIG_HOME="$scratch/config" XDG_CACHE_HOME="$scratch/cache"
 export ARCLUA_PROGRAM="$PWD/build/$preset/bin/arclua"
-export ARCLUA_REPLAY="$PWD/build/$preset/spec/fuzz/fuzz_replay"
 export LUA_PATH="lua/?.lua;lua/?/init.lua;spec/support/?.lua;;"
 export LUA_CPATH="build/$preset/?.so;;"
 
@@ -50,5 +47,23 @@ if [ "$preset" = asan ]; then
   export LSAN_OPTIONS="suppressions=$PWD/spec/support/lsan.supp"
   export UBSAN_OPTIONS="print_stacktrace=1"
 fi
-LD_PRELOAD="${ARCLUA_PRELOAD:-}" lua5.4 "$(command -v busted)" --pattern=_spec \
-  "${@:-spec}"
+
+# One process and one home a file, as many at once as there are cores, the
+# largest first. What a file prints is shown when something in it failed.
+export SCRATCH="$scratch"
+find "${@:-spec}" -name '*_spec.lua' -type f -printf '%s %p\n' | sort -rn |
+  cut -d ' ' -f 2- >"$scratch/files"
+[ -s "$scratch/files" ] || {
+  echo "test.sh: no spec (*_spec.lua) in: ${*:-spec}" >&2
+  exit 2
+}
+began=$(date +%s)
+failed=no
+xargs -P "$(nproc)" -n 1 sh spec/support/run-one.sh <"$scratch/files" || failed=yes
+awk -v seconds=$(($(date +%s) - began)) '
+  / success(es)? \/ / { ok += $1; bad += $4; err += $7; later += $10 }
+  END {
+    printf "%d successes / %d failures / %d errors / %d pending : %d seconds\n",
+      ok, bad, err, later, seconds
+  }' "$scratch"/*.out
+[ "$failed" = no ]
