@@ -93,9 +93,9 @@ describe("signing in", function()
 
   -- Two hours later.
   local function later(fn)
-    core.skew(7200)
+    emulated.later(7200)
     local ok, err = pcall(fn)
-    core.skew(0)
+    emulated.later(0)
     assert(ok, err)
   end
 

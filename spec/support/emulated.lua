@@ -16,13 +16,24 @@ function emulated.with(opts, fn)
   return fn(running)
 end
 
+-- Sets the wall clock to that of other programs: one that ran fast before is ahead.
+local base = 0
+local function set_clock()
+  core.skew(0)
+  base = os.time() - core.time()
+  core.skew(base)
+end
+
+--- Moves the wall clock of a spec so many seconds on from where it began.
+function emulated.later(seconds)
+  core.skew(base + seconds)
+end
+
 --- Declares a spec that drives one emulator in a task, and must leave nothing behind.
 function emulated.spec(name, opts, fn)
   local it = _G.it or require("busted").it -- a module does not see the spec's globals
   it(name, function()
-    -- A clock that ran fast before is ahead of other programs' now.
-    core.skew(0)
-    core.skew(os.time() - core.time())
+    set_clock()
     local ok, err = pcall(function()
       core.spawn(core.timeout, harness.LIMIT, emulated.with, opts, fn):await()
     end)
