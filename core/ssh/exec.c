@@ -36,6 +36,12 @@ static void note_signal(ssh_session ssh, ssh_channel channel,
   snprintf(x->signal, sizeof x->signal, "%s", signal && *signal ? signal : "?");
 }
 
+static void note_eof(ssh_session ssh, ssh_channel channel, void *arg) {
+  (void)ssh, (void)channel;
+  struct arc_exec *x = arg;
+  x->eof = true;
+}
+
 static void note_close(ssh_session ssh, ssh_channel channel, void *arg) {
   (void)ssh, (void)channel;
   struct arc_exec *x = arg;
@@ -165,14 +171,19 @@ static bool session_dead(struct arc_exec *x) {
   if (s->phase != ARC_SSH_DEAD) {
     return false;
   }
+  bool ended = x->has_status || x->signal[0];
   if (!x->sent) {
     x->why = x->why ? x->why : arc_err_ref(s->err);
-  } else if (!x->why && !x->has_status && !x->signal[0]) {
-    x->why = arc_err_at(arc_err_reason("ssh.lost", "%s", s->err->message),
+  } else if (!x->why && !(ended && (x->eof || x->closed))) {
+    // An exit status may come before the last output.
+    x->why = arc_err_at(arc_err_reason("ssh.lost", "%s%s", s->err->message,
+                                       ended ? "; the command had ended, but "
+                                               "output may be missing"
+                                             : ""),
                         "ssh.exec", "command");
     arc_err_because(x->why, s->err);
   }
-  x->confirmed = x->has_status || x->signal[0];
+  x->confirmed = ended;
   return true;
 }
 
@@ -314,6 +325,7 @@ static bool open_channel(struct arc_exec *x) {
   x->callbacks.channel_data_function = arc_sinks_data;
   x->callbacks.channel_close_function = note_close;
   x->callbacks.channel_exit_status_function = note_status;
+  x->callbacks.channel_eof_function = note_eof;
   x->callbacks.channel_exit_signal_function = note_signal;
   ssh_callbacks_init(&x->callbacks);
   return ssh_set_channel_callbacks(x->channel, &x->callbacks) == SSH_OK;

@@ -266,6 +266,26 @@ describe("a connection that is lost", function()
     sshd:close()
   end)
 
+  both("between the exit status and the end of the output: unknown", function()
+    local session, sshd = assert(lab:connect())
+    local seen = ""
+    -- The status goes out when the shell ends, while its child still holds the output.
+    local task = core.spawn(session.exec, session, "(sleep 0.3; echo late; sleep 9) & exit 0",
+      { on_stdout = function(chunk) seen = seen .. chunk end })
+    while seen ~= "late\n" do
+      core.sleep(0.01)
+    end
+    sshd:kill("KILL")
+    local r = assert(task:await())
+    assert.equal("unknown", r.state)
+    assert.equal(0, r.status)
+    assert.equal("ssh.lost", r.err.reason)
+    assert.truthy(r.err.message:find("output may be missing", 1, true))
+    assert.equal("confirmed", r.ended)
+    session:close()
+    sshd:close()
+  end)
+
   both("when sshd is killed", function()
     local session, sshd = assert(lab:connect())
     local task = core.spawn(session.exec, session, "sleep 0.2")
