@@ -1,12 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- What the environment's variables say a pipeline or a machine signs in with.
 local assertion = require "arclua.credential.assertion"
+local azure_cli = require "arclua.credential.azure_cli"
 local azure_developer_cli = require "arclua.credential.azure_developer_cli"
 local client_certificate = require "arclua.credential.client_certificate"
+local client_secret = require "arclua.credential.client_secret"
 local clouds = require "arclua.clouds"
 local errors = require "arclua.errors"
 local managed_identity = require "arclua.credential.managed_identity"
 local paths = require "arclua.paths"
+local static = require "arclua.credential.static"
 local workload_identity = require "arclua.credential.workload_identity"
 
 local environment = {}
@@ -16,6 +19,7 @@ local function unavailable(message, remedy)
     remedy = remedy }
 end
 
+-- The variables that are missing, in words; nil when none is.
 local function lacking(names, context)
   local list = {}
   for _, name in ipairs(names) do
@@ -43,6 +47,30 @@ end
 local function yes(name)
   local value = (paths.env(name) or ""):lower()
   return value == "1" or value == "true"
+end
+
+--- The token of AZURE_ACCESS_TOKEN.
+function environment.token(context)
+  if not paths.env "AZURE_ACCESS_TOKEN" then
+    return unavailable("AZURE_ACCESS_TOKEN is not set", "set it to an ARM access token")
+  end
+  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
+  if not ok then
+    return nil, err
+  end
+  return static.new({ token = context.core.secret_env "AZURE_ACCESS_TOKEN" }, context.core)
+end
+
+--- The application of AZURE_CLIENT_ID with a secret.
+function environment.secret(context)
+  local tenant, err = tenant_of(context, { "AZURE_TENANT_ID", "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET" }, "set them to an application's values")
+  if not tenant then
+    return nil, err
+  end
+  return client_secret.new({ cloud = context.cloud, tenant = tenant,
+    client_id = paths.env "AZURE_CLIENT_ID",
+    secret = context.core.secret_env "AZURE_CLIENT_SECRET" }, context.core)
 end
 
 --- The application of AZURE_CLIENT_ID with a certificate.
@@ -103,6 +131,15 @@ function environment.managed(context, probe, choice)
   return managed_identity.new({ object_id = choice.object_id, resource_id = choice.resource_id,
     client_id = choice.client_id or (not chosen and paths.env "AZURE_CLIENT_ID") or nil,
     probe = probe }, context.core)
+end
+
+--- Who is signed in to the Azure CLI.
+function environment.cli(context)
+  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
+  if not ok then
+    return nil, err
+  end
+  return azure_cli.new({ tenant = context.tenant }, context.core)
 end
 
 --- Who is signed in to the Azure Developer CLI.

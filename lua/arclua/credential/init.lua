@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Credentials by name or by constructor. Each gives an object with
 -- credential:token(scope, {claims=}) -> secret, info | nil, err.
-local azure_cli = require "arclua.credential.azure_cli"
 local cached = require "arclua.credential.cached"
 local chain = require "arclua.credential.default"
 local chain_members = require "arclua.credential.members"
@@ -36,68 +35,10 @@ local function rules(more)
   return more
 end
 
-local function unavailable(message, remedy)
-  return errors.fail { reason = "cred.unavailable", op = "credential", message = message,
-    remedy = remedy }
-end
-
--- The variables that are missing, in words; nil when none is.
-local function missing(names, context)
-  local list = {}
-  for _, name in ipairs(names) do
-    if not paths.env(name) and not (name == "AZURE_TENANT_ID" and context.tenant) then
-      list[#list + 1] = name
-    end
-  end
-  if #list == 0 then
-    return nil
-  end
-  return table.concat(list, ", ") .. (#list == 1 and " is not set" or " are not set")
-end
-
-local function open_token(context)
-  if not paths.env "AZURE_ACCESS_TOKEN" then
-    return unavailable("AZURE_ACCESS_TOKEN is not set", "set it to an ARM access token")
-  end
-  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
-  if not ok then
-    return nil, err
-  end
-  return static.new({ token = context.core.secret_env "AZURE_ACCESS_TOKEN" }, context.core)
-end
-
-local function open_secret(context)
-  local names = { "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET" }
-  local lacking = missing(names, context)
-  if lacking then
-    return unavailable(lacking, "set them to an application's values")
-  end
-  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
-  if not ok then
-    return nil, err
-  end
-  local tenant
-  tenant, err = clouds.tenant(context.tenant or paths.env "AZURE_TENANT_ID")
-  if not tenant then
-    return nil, err
-  end
-  return client_secret.new({ cloud = context.cloud, tenant = tenant,
-    client_id = paths.env "AZURE_CLIENT_ID",
-    secret = context.core.secret_env "AZURE_CLIENT_SECRET" }, context.core)
-end
-
-local function open_cli(context)
-  local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)
-  if not ok then
-    return nil, err
-  end
-  return azure_cli.new({ tenant = context.tenant }, context.core)
-end
-
 local function environment_members(context)
   return {
-    { name = "access token", open = function() return open_token(context) end },
-    { name = "client secret", open = function() return open_secret(context) end },
+    { name = "access token", open = function() return environment.token(context) end },
+    { name = "client secret", open = function() return environment.secret(context) end },
     { name = "client certificate", open = function()
       return environment.certificate(context)
     end },
@@ -106,7 +47,7 @@ end
 
 local function members(context)
   return chain_members(context, { environment = environment_members, login = stored.open,
-    cli = open_cli })
+    cli = environment.cli })
 end
 
 -- opts with what every credential needs.
@@ -190,7 +131,7 @@ end
 ---@return arclua.Credential|nil, arclua.Error?
 function credential.azure_cli(opts)
   opts = check.options(opts, rules { primitives = "table" })
-  return of_source(opts, open_cli)
+  return of_source(opts, environment.cli)
 end
 
 --- The sign-in that `arclua login` or arc.accounts.sign_in stored: the default one of this cloud,
