@@ -46,11 +46,7 @@ describe("ssh agent", function()
   before_each(function()
     lab = sshlab.new()
     socket = lab:path "agent"
-    agent = assert(core.process.spawn { args = { "ssh-agent", "-D", "-a", socket },
-      env = { LD_PRELOAD = false }, stdout = "null" })
-    while not sys.stat(socket) do
-      core.sleep(0.005)
-    end
+    agent = lab:agent { args = { "ssh-agent", "-D", "-a", socket }, stdout = "null" }
   end)
   after_each(function()
     agent:close()

@@ -13,12 +13,9 @@ describe("ssh keys of a FIDO device", function()
   before_each(function()
     lab = sshlab.new()
     socket = lab:path "agent"
-    agent = assert(core.process.spawn { session = true, stderr = "inherit",
-      env = { LD_PRELOAD = false }, args = { "socat", "UNIX-LISTEN:" .. socket .. ",fork",
-        "EXEC:lua5.4 spec/support/fido_agent.lua " .. lab.dir } })
-    while not sys.stat(socket) do
-      core.sleep(0.005)
-    end
+    agent = lab:agent { session = true, stderr = "inherit", args = { "socat",
+      "UNIX-LISTEN:" .. socket .. ",fork",
+      "EXEC:lua5.4 spec/support/fido_agent.lua " .. lab.dir } }
   end)
   after_each(function()
     agent:close()

@@ -183,6 +183,16 @@ function lab:with(fn, changes, settings)
   sshd:close()
 end
 
+-- Starts an agent, which makes the socket path "agent" of the lab; to be closed.
+function lab:agent(opts)
+  opts.env = { LD_PRELOAD = false }
+  local agent = assert(core.process.spawn(opts))
+  while not sys.stat(self:path "agent") do
+    core.sleep(0.005)
+  end
+  return agent
+end
+
 function lab:close()
   if self.service then
     self:tidy()
