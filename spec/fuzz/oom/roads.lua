@@ -12,17 +12,11 @@ local LIMIT = 20            -- seconds for one run
 local FLOOD = 200 * 1024    -- bytes: more than a channel holds itself
 local RIGHT = "open sesame" -- password and passphrase
 
-local function child(args, more)
-  local opts = { args = args, stdin = "null", stdout = "null", stderr = "null",
-    env = { LD_PRELOAD = false } }
-  for key, value in pairs(more or {}) do
-    opts.env[key] = value
-  end
-  return assert(core.process.spawn(opts))
-end
-
 local function tool(args, env)
-  local p <close> = child(args, env)
+  env = env or {}
+  env.LD_PRELOAD = false
+  local p <close> = assert(core.process.spawn { args = args, stdin = "null", stdout = "null",
+    stderr = "null", env = env })
   assert(assert(p:wait()).status == 0, args[1])
 end
 
@@ -97,26 +91,25 @@ local function forwarding(lab)
     end }
 end
 
--- A lab whose user has a locked key and one in an agent; the agent is for the lab's life.
+-- A lab whose user has a locked key, and one in the agent.
 local function with_keys()
   local lab = sshlab.new()
   local socket = lab:path "agent"
   tool { "ssh-keygen", "-q", "-t", "ed25519", "-a", "1", "-N", RIGHT, "-f", lab:path "locked" }
   assert(sys.write_file(lab:path "authorized",
     lab.public .. "\n" .. assert(sys.read_file(lab:path "locked.pub")), 420))
-  lab.agent = child { "ssh-agent", "-D", "-a", socket }
-  while not sys.stat(socket) do
-    core.sleep(0.005)
-  end
+  local agent = lab:agent { args = { "ssh-agent", "-D", "-a", socket }, stdin = "null",
+    stdout = "null", stderr = "null" }
   tool({ "ssh-add", "-q", lab:path "id" }, { SSH_AUTH_SOCK = socket })
-  return lab
+  return lab, agent
 end
 
---- All roads; each has its lab until roads.close().
+--- All roads; their labs and the agent live until roads.close().
 function roads.open()
-  local keys, words = with_keys(), sshlab.new()
+  local keys, agent = with_keys()
+  local words = sshlab.new()
   words:password(RIGHT)
-  roads.labs = { keys, words }
+  roads.things = { agent, keys, words }
   local list = {
     login("a locked key", keys, function()
       return { identities = { keys:path "locked" }, prompt = answers() }
@@ -132,7 +125,7 @@ function roads.open()
   if sshlab.has_pam() then
     local asks = sshlab.new()
     asks:pam(RIGHT, { "123456" })
-    roads.labs[#roads.labs + 1] = asks
+    roads.things[#roads.things + 1] = asks
     table.insert(list, login("questions", asks, function()
       return { identities = {}, password = core.secret(RIGHT), methods = { "keyboard-interactive" },
         prompt = function() return core.secret "123456" end }
@@ -142,11 +135,8 @@ function roads.open()
 end
 
 function roads.close()
-  for _, lab in ipairs(roads.labs) do
-    if lab.agent then
-      lab.agent:close()
-    end
-    lab:close()
+  for _, thing in ipairs(roads.things) do
+    thing:close()
   end
 end
 
