@@ -2,6 +2,7 @@
 /* The few things of the system that Lua's own library lacks. */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -48,6 +49,15 @@ static int l_user(lua_State *L) {
   struct passwd *entry = getpwuid(geteuid());
   const char *name = entry ? entry->pw_name : getenv("USER");
   lua_pushstring(L, name);
+  return 1;
+}
+
+static int l_cwd(lua_State *L) {
+  char path[PATH_MAX];
+  if (!getcwd(path, sizeof path)) {
+    return result(L, errno, "find", "the working directory");
+  }
+  lua_pushstring(L, path);
   return 1;
 }
 
@@ -269,6 +279,7 @@ void arc_open_sys(lua_State *L) {
                                        {"pid", l_pid},
                                        {"user", l_user},
                                        {"home", l_home},
+                                       {"cwd", l_cwd},
                                        {"isatty", l_isatty},
                                        {"winsize", l_winsize},
                                        {"mkdir", l_mkdir},

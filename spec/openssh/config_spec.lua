@@ -2,6 +2,7 @@
 -- Our reading of ssh_config against OpenSSH's own (`ssh -G`).
 local config = require "arclua.openssh.config"
 local core = require "arclua.core"
+local ssh_g = require "ssh_g"
 
 describe("ssh_config", function()
   local dir, env_home
@@ -19,28 +20,6 @@ describe("ssh_config", function()
     return path
   end
 
-  -- What ssh -G prints: values by keyword, lists for those that repeat.
-  local function asked(path, host, user)
-    local words = { "ssh", "-G", "-F", path, host }
-    if user then
-      table.insert(words, 2, "-l" .. user)
-    end
-    local process <close> = assert(core.process.spawn { args = words, stderr = "null",
-      env = { LD_PRELOAD = false } })
-    local out, text = process:stdout(), ""
-    for chunk in function() return out:read() end do
-      text = text .. chunk
-    end
-    out:close()
-    assert.equal(0, process:wait().status)
-    local found = {}
-    for keyword, value in text:gmatch "([^\n ]+) ([^\n]*)\n" do
-      found[keyword] = found[keyword] or {}
-      table.insert(found[keyword], value)
-    end
-    return found
-  end
-
   local function expand(path)
     return (path:gsub("^~/", env_home .. "/"))
   end
@@ -56,7 +35,7 @@ describe("ssh_config", function()
 
   local function compare(text, host, user)
     local path = write(text)
-    local theirs = asked(path, host, user)
+    local theirs = assert(ssh_g(path, host, user))
     local ours = assert(assert(config.load(path)):of(host, { user = user }))
     local hint = ("%s\n-- %s"):format(text, host)
     same_lists(theirs, ours, hint)

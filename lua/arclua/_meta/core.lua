@@ -162,6 +162,7 @@ function core.sys.getuid() end               -- effective user id
 function core.sys.pid() end                  -- of this process
 function core.sys.user() end                 -- login name of the effective user
 function core.sys.home() end                 -- $HOME, else passwd's
+function core.sys.cwd() end                  -- the working directory | nil, err
 function core.sys.isatty(fd) end             -- boolean
 function core.sys.winsize(fd) end            -- columns, rows | nil
 function core.sys.mkdir(path, mode) end      -- true | nil, err; parents too; an existing directory is fine

@@ -84,8 +84,12 @@ local function count_subscriptions(list)
   return n
 end
 
--- One line of an answer at the terminal.
-local function ask(question)
+--- Asks a question that yes answers; without a terminal the answer is no. Errors: cancelled, io.
+---@return boolean|nil, arclua.Error?
+function command.ask(question)
+  if not (core.sys.isatty(0) and core.sys.isatty(2)) then
+    return false
+  end
   output.standard(2):write(question)
   local input, text = core.stdio(0), ""
   repeat
@@ -112,7 +116,7 @@ function command.confirm(action, list, yes)
   if yes or not (core.sys.isatty(0) and core.sys.isatty(2)) then
     return true
   end
-  local agreed, err = ask("Go on? [y/N] ")
+  local agreed, err = command.ask("Go on? [y/N] ")
   if agreed then
     return true
   end

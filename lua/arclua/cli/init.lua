@@ -10,7 +10,7 @@ local FAILED, USAGE = 1, 2
 local EPIPE = 32 -- Linux
 
 -- Commands in the order that help shows them.
-cli.COMMANDS = { "run", "repl", "exec", "proxy", "machines", "login", "logout",
+cli.COMMANDS = { "run", "repl", "exec", "proxy", "ssh-config", "machines", "login", "logout",
   "account", "token", "emulator", "version", "help" }
 
 local KNOWN = {}

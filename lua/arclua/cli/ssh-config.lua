@@ -1,0 +1,192 @@
+-- SPDX-License-Identifier: MIT
+-- arclua ssh-config [SELECT]: OpenSSH's configuration for machines.
+local block = require "arclua.openssh.block"
+local command = require "arclua.cli.command"
+local convert = require "arclua.convert"
+local core = require "arclua.core"
+local errors = require "arclua.errors"
+local escape = require "arclua.report.escape"
+local export = require "arclua.openssh.export"
+local include = require "arclua.openssh.include"
+local options = require "arclua.cli.options"
+local output = require "arclua.output"
+local paths = require "arclua.paths"
+local quote = require "arclua.quote"
+local select_ = require "arclua.select"
+local settings = require "arclua.settings"
+
+local ssh_config = { name = "ssh-config", summary = "OpenSSH's configuration for machines" }
+
+local NO_SELECTOR = [[
+no machines selected: name some, select them, or say --all. For example:
+  arclua ssh-config web-01 web-02
+  arclua ssh-config --all --user ops --file ~/.ssh/arc
+  arclua ssh-config --wildcard --file ~/.ssh/arc]]
+
+local function setting(name, key)
+  return convert.option(name, settings.KEYS[key])
+end
+
+local function parser()
+  local it = options.parser("arclua ssh-config", "Writes stanzas for ssh_config, with which ssh, "
+    .. "scp, sftp, rsync, git, Ansible and editors reach machines. They fetch fresh credentials "
+    .. "for each connection and never expire.",
+    "arclua ssh-config [SELECT] [options] [NAME...] | --wildcard [options]")
+  options.add_select(it)
+  it:group("What to write",
+    it:flag("--wildcard", "One stanza for every machine: ssh NAME.RG.SUBSCRIPTION.arc."),
+    it:option("--host", "Short names of machines ({rg}-{name}): also {sub}."):argname "TEMPLATE",
+    it:option("-l --user -u", "User to log in as (ARCLUA_USER)."):argname "USER"
+      :convert(setting("--user", "user")),
+    it:option("-i --identity", "Private key file (ARCLUA_IDENTITY)."):argname "FILE":count "*",
+    it:option("--port", "SSH port (default: the configured one)."):argname "N"
+      :convert(convert.option("--port", convert.integer(1, 65535))),
+    it:option("--host-key-policy", "StrictHostKeyChecking: accept-new, yes or no.")
+      :argname "POLICY":convert(setting("--host-key-policy", "host_key_policy")))
+  it:group("Where to",
+    it:option("--file -f", "Into this file, in place of what an earlier run wrote (default: to "
+      .. "standard output)."):argname "FILE",
+    it:flag("--include", "With --file: let ~/.ssh/config include it."))
+  return it
+end
+
+local function absolute(path)
+  path = paths.expand(path)
+  return path:find "^/" and path or core.sys.cwd() .. "/" .. path
+end
+
+-- The program with those global options that decide whom it signs in as, and where.
+local function program(merged)
+  local words = { core.sys.self() }
+  local function add(flag, value)
+    words[#words + 1] = flag
+    words[#words + 1] = value
+  end
+  local cloud = merged.cloud
+  if cloud then
+    add("--cloud", cloud:find "/" and absolute(cloud) or cloud)
+  end
+  for _, key in ipairs { "tenant", "credential", "config" } do
+    if merged[key] then
+      add("--" .. key, key == "config" and merged[key] ~= "none" and absolute(merged[key])
+        or merged[key])
+    end
+  end
+  return words
+end
+
+-- The options, else what the settings say: export options | nil, err.
+local function login(values, merged, cloud)
+  local given = { user = values.user, known_hosts = merged.known_hosts,
+    identity = values.identity[1] and values.identity, host_key_policy = values.host_key_policy }
+  local opts, err = settings.fill(given, { "user", "identity", "known_hosts", "host_key_policy" })
+  if not opts then
+    return nil, err
+  end
+  local identity = type(opts.identity) == "string" and { opts.identity } or opts.identity or {}
+  for i, path in ipairs(identity) do
+    identity[i] = absolute(path)
+  end
+  return { user = opts.user, identity = identity, host_key_policy = opts.host_key_policy,
+    known_hosts = opts.known_hosts and absolute(opts.known_hosts), port = values.port,
+    host = values.host, cloud = cloud, proxy = program(merged) }
+end
+
+local function say(text)
+  output.standard(2):line(escape.text(text, true))
+end
+
+-- How to use the file, or the line that makes it be used.
+local function offer(path, values)
+  local done, err = include.ensure(path, values.include or function(line)
+    return command.ask(("Put '%s' at the top of ~/.ssh/config? [y/N] "):format(
+      escape.text(line, true)))
+  end)
+  if done == nil then
+    return command.fail(err)
+  elseif done == "added" then
+    say("~/.ssh/config includes it now")
+  elseif not done then
+    say(("to use it: ssh -F %s HOST; or put this at the top of ~/.ssh/config: %s"):format(
+      quote.sh(path), include.line(path)))
+  end
+  return 0
+end
+
+local function deliver(text, values, what)
+  if not values.file then
+    output.standard(1):write(text)
+    return 0
+  end
+  local path = absolute(values.file)
+  local ok, err = block.save(path, text)
+  if not ok then
+    return command.fail(errors.with(err, { message = "option '--file': " .. err.message }))
+  end
+  say(("%s in %s"):format(what, path))
+  return offer(path, values)
+end
+
+local function wildcard(values, merged)
+  local opts, err = login(values, merged)
+  local text
+  if opts then
+    text, err = export.wildcard(opts)
+  end
+  if not text then
+    return command.fail(err)
+  end
+  return deliver(text, values, "one stanza for all machines")
+end
+
+local function machines(values, merged)
+  local list, status = command.machines(values)
+  if not list then
+    return status
+  elseif #list == 0 then
+    return command.nothing_selected()
+  end
+  local opts, err = login(values, merged, list[1].azure.cloud.name)
+  local text, left_out
+  if opts then
+    text, left_out = export.machines(list, opts)
+    err = left_out
+  end
+  if not text then
+    return command.fail(err)
+  elseif left_out > 0 then
+    say(("%d of them by their full name alone: a short one would be ambiguous"):format(left_out))
+  end
+  return deliver(text, values, #list == 1 and "1 machine" or #list .. " machines")
+end
+
+-- What is wrong with the options together; nil when nothing is.
+local function contradiction(values)
+  local selects = select_.is_given(values)
+  if values.wildcard and (selects or values.host) then
+    return "option '--wildcard' is about all machines: without a selection, without --host"
+  elseif not values.wildcard and not selects then
+    return NO_SELECTOR
+  elseif values.include and not values.file then
+    return "option '--include' needs --file"
+  end
+  local ok, err = true, nil
+  if values.host then
+    ok, err = export.check_host(values.host)
+  end
+  return not ok and "option '--host': " .. err.message or nil
+end
+
+function ssh_config.run(argv, base)
+  local values, merged = command.parse(parser(), "ssh-config", argv, base)
+  if not values then
+    return merged
+  end
+  local wrong = contradiction(values)
+  if wrong then
+    return command.usage("ssh-config", wrong)
+  end
+  return (values.wildcard and wildcard or machines)(values, merged)
+end
+
+return ssh_config
