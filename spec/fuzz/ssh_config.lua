@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The writer of ssh_config against `ssh -G` for a while: lua5.4 spec/fuzz/ssh_config.lua SECONDS [SEED]
+-- The writer of ssh_config against `ssh -G` for a while:
+-- lua5.4 spec/fuzz/ssh_config.lua SECONDS [SEED]
 local core = require "arclua.core"
 local dice = require "stanza_dice"
 

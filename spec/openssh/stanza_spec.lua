@@ -21,8 +21,8 @@ describe("ssh_config as written", function()
     return assert(ssh_g(path, "host"))[keyword][1]
   end
 
-  for _, text in ipairs { "ops", "two words", [[DOMAIN\user]], [[a\\b]], [[end\]], [[a"b]], [[a\"b]],
-      "it's", "#hash", "a=b", "=a", "\"", "ä", "user@example.com" } do
+  for _, text in ipairs { "ops", "two words", [[DOMAIN\user]], [[a\\b]], [[end\]], [[a"b]],
+      [[a\"b]], "it's", "#hash", "a=b", "=a", "\"", "ä", "user@example.com" } do
     ends("User " .. text, function()
       assert.equal(text, read_back(assert(stanza.user(text)), "user"))
     end)
@@ -35,7 +35,8 @@ describe("ssh_config as written", function()
   end)
 
   it("refuses what no line can say, by name", function()
-    for keyword, text in pairs { User = "a\nHost *", IdentityFile = "/a\rb", CertificateFile = "" } do
+    for keyword, text in pairs { User = "a\nHost *", IdentityFile = "/a\rb",
+        CertificateFile = "" } do
       local line, err = stanza.plain(keyword, text)
       assert.is_nil(line)
       assert.equal("config", err.code)
@@ -49,8 +50,8 @@ describe("ssh_config as written", function()
   end)
 
   it("knows the names that a Host line takes as they are", function()
-    for name, fits in pairs { ["rg-web_01.x"] = true, ["a b"] = false, ["web*"] = false, ["!a"] = false,
-        ["a,b"] = false, ['a"'] = false, ["-o"] = false, [""] = false } do
+    for name, fits in pairs { ["rg-web_01.x"] = true, ["a b"] = false, ["web*"] = false,
+        ["!a"] = false, ["a,b"] = false, ['a"'] = false, ["-o"] = false, [""] = false } do
       assert.equal(fits, stanza.is_host(name), name)
     end
   end)

@@ -2,7 +2,8 @@
 -- What OpenSSH makes of a configuration: `ssh -G`.
 local core = require "arclua.core"
 
---- Values by keyword in lower case, in lists since some repeat; nil and what ssh said when it refused.
+--- Values by keyword in lower case, in lists since some repeat; nil and what ssh said when it
+--- refused.
 ---@param path string
 ---@param host string
 ---@param user string?

@@ -8,10 +8,10 @@ local ssh_g = require "ssh_g"
 local dice = {}
 
 -- Pieces that mean something to somebody: to ssh_config, to its tokens, to a shell, to terminals.
-local PIECES = { "a", "Z", "7", ".", "-", "_", "/", "~", " ", "  ", "\t", "\n", "\r", "\0", "\27[2J",
-  '"', "'", "\\", '\\"', "\\\\", "\\ ", "%", "%%", "%h", "%d", "$", "${HOME}", "${", "$(id)", "`id`",
-  "*", "?", "!", "#", ",", "=", ";", "&", "|", "<", ">", "(", ")", "[", "]", "{", "}", "@", ":", "+",
-  "\195\164", "\240\159\166\134", "\255", "Host x", "none", "yes" }
+local PIECES = { "a", "Z", "7", ".", "-", "_", "/", "~", " ", "  ", "\t", "\n", "\r", "\0",
+  "\27[2J", '"', "'", "\\", '\\"', "\\\\", "\\ ", "%", "%%", "%h", "%d", "$", "${HOME}", "${",
+  "$(id)", "`id`", "*", "?", "!", "#", ",", "=", ";", "&", "|", "<", ">", "(", ")", "[", "]", "{",
+  "}", "@", ":", "+", "\195\164", "\240\159\166\134", "\255", "Host x", "none", "yes" }
 
 local function text(most)
   local out = {}
@@ -22,12 +22,14 @@ local function text(most)
 end
 
 local function machine()
-  return { name = "m" .. text(4), resource_group = text(3), subscription = "a5c1e000-0000-4000-8000-"
-    .. ("%012x"):format(math.random(0, 1 << 40)), type = "Microsoft.HybridCompute/machines" }
+  return { name = "m" .. text(4), resource_group = text(3),
+    subscription = ("a5c1e000-0000-4000-8000-%012x"):format(math.random(0, 1 << 40)),
+    type = "Microsoft.HybridCompute/machines" }
 end
 
 local function options()
-  local opts = { cloud = "public", user = text(4), identity = {}, proxy = { "/" .. text(5), text(3) },
+  local opts = { cloud = "public", user = text(4), identity = {},
+    proxy = { "/" .. text(5), text(3) },
     port = math.random(3) == 1 and math.random(65535) or nil }
   for i = 1, math.random(0, 2) do
     opts.identity[i] = "/" .. text(6)

@@ -6,6 +6,7 @@ local escape = require "arclua.report.escape"
 local globals = require "arclua.cli.globals"
 local options = require "arclua.cli.options"
 local output = require "arclua.output"
+local paths = require "arclua.paths"
 
 local command = {}
 
@@ -121,6 +122,31 @@ function command.confirm(action, list, yes)
     return true
   end
   return nil, err and command.fail(err) or NOT_TRIED
+end
+
+--- A path as it is found from anywhere: ~/ and the working directory put before it.
+---@return string
+function command.absolute(path)
+  path = paths.expand(path)
+  return path:find "^/" and path or core.sys.cwd() .. "/" .. path
+end
+
+--- The words that start this program later, with the global options that decide where and as whom
+--- it signs in.
+---@param values table  the global options, merged
+---@return string[]
+function command.program(values)
+  local words = { core.sys.self() }
+  for _, key in ipairs { "cloud", "tenant", "credential", "config" } do
+    local value = values[key]
+    local is_file = key == "config" and value ~= "none" or key == "cloud" and value
+      and value:find "/"
+    if value then
+      words[#words + 1] = "--" .. key
+      words[#words + 1] = is_file and command.absolute(value) or value
+    end
+  end
+  return words
 end
 
 --- Says that a selection is empty: exit status 1.

@@ -3,14 +3,12 @@
 local block = require "arclua.openssh.block"
 local command = require "arclua.cli.command"
 local convert = require "arclua.convert"
-local core = require "arclua.core"
 local errors = require "arclua.errors"
 local escape = require "arclua.report.escape"
 local export = require "arclua.openssh.export"
 local include = require "arclua.openssh.include"
 local options = require "arclua.cli.options"
 local output = require "arclua.output"
-local paths = require "arclua.paths"
 local quote = require "arclua.quote"
 local select_ = require "arclua.select"
 local settings = require "arclua.settings"
@@ -50,31 +48,6 @@ local function parser()
   return it
 end
 
-local function absolute(path)
-  path = paths.expand(path)
-  return path:find "^/" and path or core.sys.cwd() .. "/" .. path
-end
-
--- The program with those global options that decide whom it signs in as, and where.
-local function program(merged)
-  local words = { core.sys.self() }
-  local function add(flag, value)
-    words[#words + 1] = flag
-    words[#words + 1] = value
-  end
-  local cloud = merged.cloud
-  if cloud then
-    add("--cloud", cloud:find "/" and absolute(cloud) or cloud)
-  end
-  for _, key in ipairs { "tenant", "credential", "config" } do
-    if merged[key] then
-      add("--" .. key, key == "config" and merged[key] ~= "none" and absolute(merged[key])
-        or merged[key])
-    end
-  end
-  return words
-end
-
 -- The options, else what the settings say: export options | nil, err.
 local function login(values, merged, cloud)
   local given = { user = values.user, known_hosts = merged.known_hosts,
@@ -85,11 +58,11 @@ local function login(values, merged, cloud)
   end
   local identity = type(opts.identity) == "string" and { opts.identity } or opts.identity or {}
   for i, path in ipairs(identity) do
-    identity[i] = absolute(path)
+    identity[i] = command.absolute(path)
   end
   return { user = opts.user, identity = identity, host_key_policy = opts.host_key_policy,
-    known_hosts = opts.known_hosts and absolute(opts.known_hosts), port = values.port,
-    host = values.host, cloud = cloud, proxy = program(merged) }
+    known_hosts = opts.known_hosts and command.absolute(opts.known_hosts), port = values.port,
+    host = values.host, cloud = cloud, proxy = command.program(merged) }
 end
 
 local function say(text)
@@ -118,7 +91,7 @@ local function deliver(text, values, what)
     output.standard(1):write(text)
     return 0
   end
-  local path = absolute(values.file)
+  local path = command.absolute(values.file)
   local ok, err = block.save(path, text)
   if not ok then
     return command.fail(errors.with(err, { message = "option '--file': " .. err.message }))

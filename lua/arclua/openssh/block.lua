@@ -69,7 +69,8 @@ end
 function block.read(path)
   local folder = path:match "^(.*)/[^/]*$"
   if folder and folder ~= "" and not is_directory(folder) then
-    return refuse(path, "there is no folder " .. folder, "make it first: mkdir -p -m 700 " .. folder)
+    return refuse(path, "there is no folder " .. folder,
+      "make it first: mkdir -p -m 700 " .. folder)
   end
   local stat = core.sys.stat(path)
   if not stat then
