@@ -13,6 +13,8 @@ socat libpam-wrapper"
 lint="lua-check clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev
 luarocks git"
 
+clients="rsync git ansible-core python3"
+
 # A node of any origin will do, if it has its npm.
 interop=
 command -v node >/dev/null && command -v npm >/dev/null || interop="nodejs npm"
@@ -21,7 +23,7 @@ wanted=$build
 for option; do
   case $option in
   --test) wanted="$wanted $test" ;;
-  --interop) wanted="$wanted $interop" ;;
+  --interop) wanted="$wanted $interop $clients" ;;
   --lint) wanted="$wanted $lint" ;;
   *) echo "install-deps.sh: unknown option '$option'; expected --test," \
     "--interop or --lint" >&2

@@ -32,7 +32,7 @@ local function options()
     proxy = { "/" .. text(5), text(3) },
     port = math.random(3) == 1 and math.random(65535) or nil }
   for i = 1, math.random(0, 2) do
-    opts.identity[i] = "/" .. text(6)
+    opts.identity[i] = ("/%d%s"):format(i, text(6)) -- ssh takes a file once
   end
   return opts
 end
