@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "azure/aadsts.h"
+#include "azure/certificate.h"
 #include "azure/expiry.h"
 #include "azure/json.h"
 #include "net/http.h"
@@ -25,6 +26,7 @@ struct token_op {
   double asked; /* when, on the wall clock */
   bool assertion;
   bool device;
+  struct arc_sshkey *certify; /* or NULL */
   struct arc_token token;
 };
 
@@ -32,6 +34,8 @@ void arc_token_clear(struct arc_token *token) {
   arc_secret_unref(token->secret);
   arc_secret_unref(token->refresh_token);
   arc_secret_unref(token->id_token);
+  arc_sshcert_unref(token->certificate);
+  arc_sshkey_unref(token->certified);
   free(token->user_code);
   free(token->verification_uri);
   free(token->message);
@@ -61,6 +65,8 @@ static const struct meaning meanings[] = {
     {"interaction_required", "entra.interaction-required"},
     {"invalid_client", "entra.bad-client"},
     {"invalid_grant", "entra.interaction-required"},
+    {"invalid_resource", "entra.bad-scope"},
+    {"invalid_scope", "entra.bad-scope"},
     {"login_required", "entra.interaction-required"},
     {"server_error", "entra.server-error"},
     {"slow_down", "entra.slow-down"},
@@ -212,6 +218,23 @@ static bool read_device(struct token_op *op, const json_t *answer) {
   return token->secret && token->user_code && token->verification_uri;
 }
 
+/* False with or without *err when the answer is no certificate. */
+static bool read_certificate(struct token_op *op, const json_t *answer,
+                             struct arc_err **err) {
+  struct arc_token *token = &op->token;
+  double now = arc_loop_time(op->op.loop);
+  token->certificate = arc_certificate_read(answer, op->certify, now, err);
+  if (!token->certificate) {
+    return false;
+  }
+  token->certified = arc_sshkey_ref(op->certify);
+  token->expires_on = (double)token->certificate->valid_before;
+  token->refresh_on = -1;
+  token->refresh_token = copy_secret(answer, "refresh_token");
+  token->id_token = copy_secret(answer, "id_token");
+  return true;
+}
+
 /* False when the answer is not a token. */
 static bool read_token(struct token_op *op, const json_t *answer) {
   struct arc_token *token = &op->token;
@@ -238,13 +261,15 @@ static struct arc_err *read_answer(struct token_op *op,
   const char *body = (const char *)arc_buf_head(&http->body);
   size_t n = arc_buf_len(&http->body);
   if (http->status == 200) {
+    struct arc_err *why = NULL;
     json_t *answer = arc_json_secret(body, n);
     bool good = op->device      ? read_device(op, answer)
                 : op->assertion ? read_assertion(op, answer)
+                : op->certify   ? read_certificate(op, answer, &why)
                                 : read_token(op, answer);
     arc_json_wipe(answer);
-    if (good) {
-      return NULL;
+    if (good || why) {
+      return why;
     }
   }
   struct arc_err *err = arc_token_error(http->status, body, n);
@@ -287,11 +312,11 @@ static bool append_escaped(struct arc_buf *body, const char *text, size_t n) {
   return to;
 }
 
-static bool append_form(struct arc_buf *body,
-                        const struct arc_token_request *request) {
-  for (size_t i = 0; i < request->n_fields; i++) {
-    const struct arc_form_field *field = &request->fields[i];
-    if ((i && !arc_buf_text(body, "&")) ||
+static bool append_fields(struct arc_buf *body,
+                          const struct arc_form_field *fields, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const struct arc_form_field *field = &fields[i];
+    if ((arc_buf_len(body) && !arc_buf_text(body, "&")) ||
         !append_escaped(body, field->name, strlen(field->name)) ||
         !arc_buf_text(body, "=") ||
         !append_escaped(body, field->value, field->n)) {
@@ -299,6 +324,18 @@ static bool append_form(struct arc_buf *body,
     }
   }
   return true;
+}
+
+static bool append_form(struct arc_buf *body,
+                        const struct arc_token_request *request) {
+  struct arc_form_field more[ARC_CERTIFICATE_FIELDS];
+  struct arc_buf jwk = {0};
+  bool ok = append_fields(body, request->fields, request->n_fields) &&
+            (!request->certify ||
+             (arc_certificate_fields(request->certify, &jwk, more) &&
+              append_fields(body, more, ARC_CERTIFICATE_FIELDS)));
+  arc_buf_free(&jwk);
+  return ok;
 }
 
 enum { HEADERS_MAX = 16 };
@@ -350,6 +387,7 @@ static void detach(struct arc_op *op) {
 static void destroy(struct arc_op *op) {
   detach(op);
   arc_token_clear(&((struct token_op *)op)->token);
+  arc_sshkey_unref(((struct token_op *)op)->certify);
   free(op);
 }
 
@@ -364,6 +402,7 @@ struct arc_op *arc_token_request(struct arc_loop *loop,
   op->asked = arc_loop_time(loop);
   op->assertion = request->assertion;
   op->device = request->device;
+  op->certify = request->certify ? arc_sshkey_ref(request->certify) : NULL;
   op->http = start_http(loop, request);
   if (op->http) {
     op->http->notify = answered;

@@ -6,6 +6,9 @@
 #include "net/http.h"
 #include "util/secret.h"
 
+struct arc_sshcert;
+struct arc_sshkey;
+
 struct arc_form_field {
   const char *name;
   const char *value; /* n bytes */
@@ -22,7 +25,8 @@ struct arc_token_request {
   bool assertion; /* asks for {"value": token}, as GitHub's service gives */
   const char *ca;
   int64_t deadline;
-  bool device; /* the answer is a device code */
+  bool device;                /* the answer is a device code */
+  struct arc_sshkey *certify; /* the answer is its SSH certificate; or NULL */
 };
 
 /* What a token endpoint, or a command, has given. Of a device code, secret and
@@ -37,6 +41,8 @@ struct arc_token {
   char *tenant, *subscription;                  /* of az; or NULL */
   char *user_code, *verification_uri, *message; /* of a device code; or NULL */
   double interval;                              /* likewise, seconds */
+  struct arc_sshcert *certificate;              /* instead of secret; or NULL */
+  struct arc_sshkey *certified;                 /* its key */
 };
 void arc_token_clear(struct arc_token *token);
 

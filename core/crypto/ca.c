@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "crypto/digest.h"
+#include "crypto/rsagen.h"
 
 enum { DAY = 24 * 60 * 60, SKEW = 5 * 60 };
 
@@ -162,7 +163,7 @@ bool arc_ca_make(struct arc_ca *made, const char *const *names, size_t n) {
 
 bool arc_ca_client(const char *name, struct arc_buf *cert,
                    struct arc_buf *key) {
-  EVP_PKEY *pkey = EVP_RSA_gen(2048);
+  EVP_PKEY *pkey = arc_rsa_generate(ARC_RSA_MIN);
   X509 *x509 = pkey ? begin(pkey, name, NULL) : NULL;
   bool ok = x509 && X509_sign(x509, pkey, EVP_sha256()) > 0 &&
             write_cert(x509, cert) && write_key(pkey, key);

@@ -9,9 +9,9 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 
 #include "crypto/base64.h"
+#include "crypto/rsagen.h"
 #include "util/err.h"
 
 struct arc_rsa {
@@ -23,7 +23,7 @@ struct arc_rsa *arc_rsa_new(void) {
   if (!key) {
     return NULL;
   }
-  key->pkey = EVP_RSA_gen(2048);
+  key->pkey = arc_rsa_generate(ARC_RSA_MIN);
   if (!key->pkey) {
     ERR_clear_error();
     free(key);

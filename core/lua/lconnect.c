@@ -6,6 +6,7 @@
 
 #include "lua/lcore.h"
 #include "lua/lsession.h"
+#include "lua/lsshkey.h"
 #include "ssh/session.h"
 
 #define LOGIN "arclua.login"
@@ -32,6 +33,7 @@ static const struct arc_opt CONNECT[] = {
     {"identities", ARC_OPT_ANY, 0, false, 0, 0},
     {"identities_only", ARC_OPT_BOOLEAN,
      offsetof(struct connect_options, identities_only), false, 0, 0},
+    {"certificate", ARC_OPT_ANY, 0, false, 0, 0},
     {"certificates", ARC_OPT_ANY, 0, false, 0, 0},
     {"agent", ARC_OPT_ANY, 0, false, 0, 0},
     {"passphrase", ARC_OPT_SECRET, offsetof(struct connect_options, passphrase),
@@ -301,6 +303,8 @@ int arc_session_lconnect(lua_State *L) {
       .rekey_bytes = (uint64_t)given.rekey_bytes,
       .rekey_seconds = (uint32_t)given.rekey_seconds,
       .windows = choose(L, "os", given.os, systems) == 1};
+  lua_getfield(L, AT_OPTIONS, "certificate");
+  opts.certified = arc_optcertified(L, -1, "certificate");
   check_agent(L, &opts);
   check_hashing(L, &opts);
   check_prompt(L, &opts);

@@ -7,6 +7,7 @@
 #include "crypto/jwt.h"
 #include "lua/lclientcert.h"
 #include "lua/lcore.h"
+#include "lua/lsshkey.h"
 
 #define RSA_TYPE "arclua.rsa_key"
 #define BUF_TYPE "arclua.crypto.buf"
@@ -273,5 +274,6 @@ void arc_open_crypto(lua_State *L) {
   new_plain_type(L, "arclua.crypto.ca", l_ca_gc);
   luaL_newlib(L, functions);
   arc_add_clientcert(L);
+  arc_add_sshkey(L);
   lua_setfield(L, -2, "crypto");
 }

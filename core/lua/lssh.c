@@ -77,13 +77,31 @@ static int l_keygen(lua_State *L) {
   return rc ? lua_error(L) : 1;
 }
 
+/* (path, private text: a secret, public line) */
+static int l_write_pair(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  const struct arc_secret *text = arc_checksecret(L, 2);
+  const char *line = luaL_checkstring(L, 3);
+  luaL_argcheck(L, !strpbrk(line, "\r\n"), 3, "one line expected");
+  lua_pushfstring(L, "%s\n", line);
+  struct arc_err *err =
+      arc_ssh_write_pair(path, text->bytes, lua_tostring(L, -1));
+  if (err) {
+    return arc_pushfailnew(L, arc_err_at(err, "ssh.write_pair", NULL));
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 void arc_open_ssh(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"exec", arc_session_lexec}, {"direct_tcpip", arc_session_ltcpip},
       {"banner", l_banner},        {"issue", l_issue},
       {"new_key", l_new_key},      {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"connect", arc_session_lconnect}, {"keygen", l_keygen}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"connect", arc_session_lconnect},
+                                       {"keygen", l_keygen},
+                                       {"write_pair", l_write_pair},
+                                       {NULL, NULL}};
   arc_newtype(L, SESSION, methods, session_close);
   luaL_newmetatable(L, SESSION);
   lua_pushcfunction(L, session_forget);

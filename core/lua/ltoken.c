@@ -10,6 +10,7 @@
 #include "lua/lazure.h"
 #include "lua/lcore.h"
 #include "lua/lhttp.h"
+#include "lua/lsshkey.h"
 
 enum { ARGS_MAX = 64 };
 
@@ -23,6 +24,7 @@ static const struct arc_opt request_options[] = {
     {"url", ARC_OPT_STRING, offsetof(struct options, url), true, 0, 0},
     {"form", ARC_OPT_ANY, 0, false, 0, 0},
     {"headers", ARC_OPT_ANY, 0, false, 0, 0},
+    {"ssh_key", ARC_OPT_ANY, 0, false, 0, 0},
     {"assertion", ARC_OPT_BOOLEAN, offsetof(struct options, assertion), false,
      0, 0},
     {"ca", ARC_OPT_STRING, offsetof(struct options, ca), false, 0, 0},
@@ -51,8 +53,8 @@ static void set_secret(lua_State *L, const char *key,
   }
 }
 
-static int push_token(lua_State *L, struct arc_token *token) {
-  arc_pushsecret(L, arc_secret_ref(token->secret));
+/* What else is known of the secret, or certificate, on top of the stack. */
+static int push_info(lua_State *L, struct arc_token *token) {
   lua_createtable(L, 0, 6);
   lua_pushnumber(L, token->expires_on);
   lua_setfield(L, -2, "expires_on");
@@ -67,6 +69,11 @@ static int push_token(lua_State *L, struct arc_token *token) {
   set_secret(L, "refresh_token", token->refresh_token);
   set_secret(L, "id_token", token->id_token);
   return 2;
+}
+
+static int push_token(lua_State *L, struct arc_token *token) {
+  arc_pushsecret(L, arc_secret_ref(token->secret));
+  return push_info(L, token);
 }
 
 static int finish_device(lua_State *L, struct arc_op *op) {
@@ -88,6 +95,15 @@ static int finish_device(lua_State *L, struct arc_op *op) {
 
 static int finish_request(lua_State *L, struct arc_op *op) {
   return op->err ? arc_pushfail(L, op->err) : push_token(L, arc_token_of(op));
+}
+
+static int finish_certificate(lua_State *L, struct arc_op *op) {
+  if (op->err) {
+    return arc_pushfail(L, op->err);
+  }
+  struct arc_token *token = arc_token_of(op);
+  arc_pushsshcert(L, token->certificate, token->certified);
+  return push_info(L, token);
 }
 
 static int finish_command(lua_State *L, struct arc_op *op) {
@@ -147,10 +163,13 @@ static int post(lua_State *L, bool device, arc_finish *finish) {
   request.headers = arc_checkheaders(L, 1, 0, &request.n_headers);
   request.fields = check_form(L, &request.n_fields);
   request.assertion = opts.assertion;
+  lua_getfield(L, 1, "ssh_key");
+  request.certify = arc_optsshkey(L, -1, "ssh_key");
   request.url = opts.url;
   request.ca = opts.ca;
   request.deadline = arc_loop_deadline(loop, opts.timeout);
-  return arc_await(L, arc_token_request(loop, &request), finish);
+  return arc_await(L, arc_token_request(loop, &request),
+                   request.certify ? finish_certificate : finish);
 }
 
 static int l_request(lua_State *L) { return post(L, false, finish_request); }

@@ -6,6 +6,7 @@
 
 #include "ssh/agent.h"
 #include "ssh/auth_room.h"
+#include "ssh/certified.h"
 #include "util/buf.h"
 #include "util/err.h"
 #include "util/list.h"
@@ -30,6 +31,7 @@ bool arc_auth_init(struct arc_auth *auth,
   const char *path = opts->agent ? opts->agent : getenv("SSH_AUTH_SOCK");
   auth->identities = arc_list_copy(opts->identities);
   auth->certificates = arc_list_copy(opts->certificates);
+  auth->certified = opts->certified ? arc_certified_ref(opts->certified) : NULL;
   auth->identities_only = opts->identities_only;
   auth->use_agent = opts->use_agent && path && *path;
   auth->agent = auth->use_agent ? strdup(path) : NULL;
@@ -44,7 +46,7 @@ bool arc_auth_init(struct arc_auth *auth,
 
 bool arc_auth_empty(const struct arc_auth *auth) {
   bool keys = has_method(auth, ARC_AUTH_PUBLICKEY) &&
-              (*auth->identities || auth->use_agent);
+              (*auth->identities || auth->certified || auth->use_agent);
   return !keys && !arc_authword_ready(auth, 0);
 }
 
@@ -54,6 +56,8 @@ void arc_auth_free(struct arc_auth *auth) {
   arc_list_free(auth->identities);
   arc_list_free(auth->certificates);
   auth->identities = auth->certificates = NULL;
+  arc_certified_unref(auth->certified);
+  auth->certified = NULL;
   free(auth->agent);
   auth->agent = NULL;
   arc_secret_unref(auth->passphrase);

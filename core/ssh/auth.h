@@ -10,6 +10,7 @@
 #include "util/secret.h"
 
 struct arc_agent_job;
+struct arc_certified;
 struct arc_offer;
 struct arc_session;
 
@@ -18,6 +19,7 @@ struct arc_auth {
   /* What was given; owned. */
   char **identities; /* NULL-terminated */
   char **certificates;
+  struct arc_certified *certified; /* a key in memory, or NULL */
   bool identities_only;
   bool use_agent; /* it was not yet asked, or has keys left */
   char *agent;    /* its socket, or NULL */

@@ -46,8 +46,8 @@ static char *public_line(ssh_key key, const char *comment) {
   return line;
 }
 
-static struct arc_err *write_pair(const char *path, const char *private_text,
-                                  const char *line) {
+struct arc_err *arc_ssh_write_pair(const char *path, const char *private_text,
+                                   const char *line) {
   char public_path[PATH_MAX];
   int n = snprintf(public_path, sizeof public_path, "%s.pub", path);
   if (n < 0 || (size_t)n >= sizeof public_path) {
@@ -75,7 +75,7 @@ struct arc_err *arc_ssh_keygen(const char *path, const char *comment,
       ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) == SSH_OK) {
     *line = public_line(key, comment);
   }
-  err = *line ? write_pair(path, text, *line)
+  err = *line ? arc_ssh_write_pair(path, text, *line)
               : arc_err_new(ARC_E_NOMEM, "cannot make a key");
   if (err) {
     free(*line);

@@ -7,5 +7,10 @@
  * exists is not touched. */
 struct arc_err *arc_ssh_keygen(const char *path, const char *comment,
                                char **line);
+/* Writes a pair: PATH (0600) with the private text, PATH.pub with the line,
+ * which ends with a newline. NULL, or why not (owned); then there is neither. A
+ * file that exists is not touched. */
+struct arc_err *arc_ssh_write_pair(const char *path, const char *private_text,
+                                   const char *line);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "ssh/agent.h"
 #include "ssh/auth_room.h"
+#include "ssh/certified.h"
 #include "util/err.h"
 
 void arc_offers_free(struct arc_offer *offers) {
@@ -99,8 +100,22 @@ static void add_listed(struct arc_auth *auth, const char *path,
   }
 }
 
+/* The key in memory, whose owner lives as long as the login. */
+static void add_certified(struct arc_auth *auth) {
+  const struct arc_certified *given = auth->certified;
+  if (!append(&auth->offers, (struct arc_offer){.path = "(in memory)",
+                                                .pub = given->cert,
+                                                .certified = true,
+                                                .secret = given->secret})) {
+    arc_auth_skip(auth, arc_err_new(ARC_E_NOMEM, "out of memory"));
+  }
+}
+
 void arc_offers_prepare(struct arc_session *s) {
   struct arc_auth *auth = &s->auth;
+  if (auth->certified) {
+    add_certified(auth);
+  }
   for (char **path = auth->identities; *path; path++) {
     struct arc_err *err = NULL;
     const struct arc_key *key =

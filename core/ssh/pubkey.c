@@ -8,36 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/sshcert.h"
 #include "util/buf.h"
 
 enum { FILE_MAX = 64 * 1024, BLOB_MAX = 32 * 1024 };
 
 static const char CERT[] = "-cert-v01@openssh.com";
-
-/* How many strings after the nonce make the key of a certificate, and the type
- * of that key. */
-static int key_fields(const char *type, char plain[64]) {
-  static const struct {
-    const char *begin;
-    int fields;
-  } kinds[] = {{"ssh-ed25519", 1},
-               {"ssh-rsa", 2},
-               {"ecdsa-sha2-", 2},
-               {"sk-ssh-ed25519", 2},
-               {"sk-ecdsa-sha2-", 3}};
-  const char *end = strstr(type, CERT);
-  if (!end || end[sizeof CERT - 1]) {
-    return 0;
-  }
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    if (!strncmp(type, kinds[i].begin, strlen(kinds[i].begin))) {
-      snprintf(plain, 64, "%.*s%s", (int)(end - type), type,
-               strncmp(type, "sk-", 3) ? "" : "@openssh.com");
-      return kinds[i].fields;
-    }
-  }
-  return 0;
-}
 
 static char *encode(const uint8_t *blob, size_t len) {
   char *text = malloc((len + 2) / 3 * 4 + 1);
@@ -91,7 +67,7 @@ struct arc_pubkey *arc_pubkey_new(const uint8_t *blob, size_t len) {
   }
   p->refs = 1;
   if (take_type(&cur, p->type)) {
-    int fields = key_fields(p->type, plain);
+    int fields = arc_sshcert_fields(p->type, plain);
     p->base64 = encode(blob, len);
     p->plain = fields      ? plain_of(cur, plain, fields)
                : p->base64 ? strdup(p->base64)

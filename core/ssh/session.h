@@ -14,6 +14,7 @@
  * connecting operation and each channel hold one; the last to go ends the
  * connection in an orderly way. */
 struct arc_session;
+struct arc_certified;
 
 /* The methods of RFC 4252 and 4256 that we speak. */
 enum arc_auth_method {
@@ -31,6 +32,7 @@ struct arc_session_options {
   enum arc_hostkey_policy policy;
   const char *const *identities;   /* NULL-terminated, or NULL */
   const char *const *certificates; /* the same; beside PATH-cert.pub */
+  struct arc_certified *certified; /* borrowed; offered first; or NULL */
   bool identities_only;            /* of the agent's keys, only these */
   bool use_agent;
   const char *agent;             /* its socket; NULL = $SSH_AUTH_SOCK */

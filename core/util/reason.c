@@ -48,6 +48,8 @@ const struct arc_reason arc_reasons[] = {
     {"cred.identity-failed", ARC_E_AUTH, false,
      "the service that gives this machine its identity did not answer as it "
      "should: `azcmagent show`, `azcmagent check`"},
+    {"cred.no-certificate", ARC_E_AUTH, false,
+     "sign in with `arclua login`, or as an application"},
     {"cred.none", ARC_E_AUTH, false,
      "run `arclua login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
      "AZURE_CLIENT_SECRET, or AZURE_ACCESS_TOKEN, or run `az login`"},
@@ -55,13 +57,21 @@ const struct arc_reason arc_reasons[] = {
     {"cred.untrusted-cloud", ARC_E_CONFIG, false,
      "the credential in the environment belongs to another authority: give "
      "the cloud file its own credential, or pass --trust-cloud"},
+    {"entra.bad-certificate", ARC_E_PROTOCOL, false,
+     "what Entra gave cannot be used to log in: try again; else look for a "
+     "proxy that answers in its place"},
     {"entra.bad-client", ARC_E_AUTH, false,
      "check the client ID and the secret's value (not its ID) and that it has "
      "not expired"},
     {"entra.bad-request", ARC_E_AUTH, false,
      "check the tenant, client ID and scope"},
+    {"entra.bad-scope", ARC_E_AUTH, false,
+     "check the scope, the tenant and the cloud"},
     {"entra.bad-tenant", ARC_E_AUTH, false,
      "check AZURE_TENANT_ID and the cloud"},
+    {"entra.certificate-time", ARC_E_AUTH, false,
+     "correct this machine's clock: Entra's certificates are valid for an "
+     "hour"},
     {"entra.code-expired", ARC_E_TIMEOUT, false,
      "start the sign-in again, and finish it while the code is good"},
     {"entra.declined", ARC_E_DENIED, false,
@@ -69,6 +79,9 @@ const struct arc_reason arc_reasons[] = {
     {"entra.interaction-required", ARC_E_AUTH, false,
      "sign in again interactively: the directory asks for more than this "
      "credential can give"},
+    {"entra.no-certificate", ARC_E_AUTH, false,
+     "sign in as a person (arclua login) or as an application: Entra gives "
+     "SSH certificates to no other"},
     {"entra.pending", ARC_E_UNAVAILABLE, true,
      "finish the sign-in in the browser, with the code that was shown"},
     {"entra.server-error", ARC_E_UNAVAILABLE, true,
@@ -91,6 +104,9 @@ const struct arc_reason arc_reasons[] = {
     {"machine.disconnected", ARC_E_UNAVAILABLE, false,
      "on the machine: `azcmagent show` and start the agent; or pass "
      "--try-disconnected"},
+    {"machine.no-entra-login", ARC_E_CONFIG, false,
+     "log in to Windows machines with a local user (-l) and its key, or leave "
+     "them out: --os linux"},
     {"machine.posix-only", ARC_E_CONFIG, false,
      "leave the option away for Windows machines, or exclude them with --os "
      "linux"},
