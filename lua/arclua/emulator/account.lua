@@ -7,7 +7,8 @@
 --            passwd file of the machine. Tried with OpenSSH 9.2 as root, as an ordinary user
 --            and as uid 65534: login, command, pty and sftp work. sshd makes a new environment
 --            for the login, so the preload does not reach the user's commands (there `id`
---            shows the name that the real passwd file has for the uid).
+--            shows the name that the real passwd file has for the uid), but those of Entra's
+--            accounts: SetEnv hands it on to them.
 --   mount    root only: a mount namespace of its own in which the file covers /etc/passwd (and
 --            one without the group tty covers /etc/group, see below).
 --   plain    sshd runs as the caller with the caller's entry; HOME is set, but the login
@@ -39,13 +40,19 @@ local function shell()
   return exists "/bin/bash" and "/bin/bash" or "/bin/sh"
 end
 
---- The passwd file for a login whose home is `home`: its entry, then the system's others.
-function account.passwd(who, home)
-  local lines = { ("%s:x:%d:%d:arclua emulator:%s:%s\n"):format(who.user, who.uid, who.gid, home,
-    who.shell) }
+--- The passwd file for logins whose home is `home`: their entries (the first is the one that the
+--- user id means), then the system's others.
+---@param names { name: string, gecos: string }[]
+function account.passwd(who, home, names)
+  local lines, own = {}, {}
+  for i, entry in ipairs(names) do
+    lines[i] = ("%s:x:%d:%d:%s:%s:%s\n"):format(entry.name, who.uid, who.gid, entry.gecos, home,
+      who.shell)
+    own[entry.name] = true
+  end
   for line in (core.sys.read_file("/etc/passwd") or ""):gmatch "[^\n]+" do
     local name = line:match "^([^:]+):"
-    if name and name ~= who.user then
+    if name and not own[name] then
       lines[#lines + 1] = line .. "\n"
     end
   end
@@ -94,6 +101,14 @@ local function wrapper_env(who, passwd)
     NSS_WRAPPER_GROUP = who.groups, PATH = PATH }
 end
 
+--- What commands of a login need to see the accounts of that passwd file: what sshd's own
+--- environment has, unless the file is at its place anyway.
+function account.session_env(who, passwd)
+  local env = who.way == "wrapper" and wrapper_env(who, passwd) or {}
+  env.PATH = nil
+  return env
+end
+
 local function mount_args(passwd, who, args)
   local line = ("mount --bind %s /etc/passwd && mount --bind %s /etc/group && exec "):format(
     text.quote(passwd), text.quote(who.groups))
@@ -124,7 +139,8 @@ local POSSIBLE = {
 local function find_way(who, dir, wanted)
   local passwd, home = dir .. "/passwd.probe", dir .. "/probe"
   who.groups = dir .. "/group"
-  local ok, err = core.sys.write_file(passwd, account.passwd(who, home), 420)
+  local ok, err = core.sys.write_file(passwd, account.passwd(who, home, { { name = who.user,
+    gecos = "arclua emulator" } }), 420)
   if ok then
     ok, err = core.sys.write_file(who.groups, groups(), 420)
   end

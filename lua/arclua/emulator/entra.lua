@@ -5,6 +5,7 @@ local assertions = require "arclua.emulator.assertions"
 local core = require "arclua.core"
 local identity = require "arclua.emulator.identity"
 local json = require "arclua.json"
+local ssh_ca = require "arclua.emulator.ssh_ca"
 local text = require "arclua.emulator.text"
 local users = require "arclua.emulator.users"
 local users_page = require "arclua.emulator.users_page"
@@ -12,6 +13,7 @@ local users_page = require "arclua.emulator.users_page"
 local entra = {}
 
 local RESERVED = { openid = true, profile = true, offline_access = true }
+local LOGIN_APP = "ce6ff14a-7fdc-4685-bbe0-f6afdfcfa8e0"
 local SKEW = 300 -- seconds that a token is valid before it was made
 
 local function stamp(seconds)
@@ -36,8 +38,20 @@ local function refuse(status, name, number, message, retry_after, suberror)
   }
 end
 
--- The one resource that a scope asks for, or the refusal.
-local function resource_of(cloud, scope)
+-- Resources with and without a slash at the end.
+local function is_arm(cloud, resource)
+  local bare = resource:gsub("/$", "")
+  return bare == cloud.audience or bare == cloud.resource_manager
+end
+
+-- "Azure Linux VM Sign-In", by its ID, and as it was named before.
+local function is_login(cloud, resource)
+  return resource == LOGIN_APP or resource .. "/.default" == cloud.ssh_scope
+end
+
+-- The one resource that a scope asks for, or the refusal. certificate: one is asked for; nil: that
+-- comes later.
+local function resource_of(cloud, scope, certificate)
   local wanted = {}
   for word in scope:gmatch "%S+" do
     if not RESERVED[word] then
@@ -54,8 +68,8 @@ local function resource_of(cloud, scope)
       .. "valid. Client credential flows must have a scope value with /.default suffixed to "
       .. "the resource identifier."):format(text.plain(wanted[1], 200)) }
   end
-  local bare = resource:gsub("/$", "")
-  if bare ~= cloud.audience and bare ~= cloud.resource_manager then
+  if not (certificate ~= true and is_arm(cloud, resource)
+    or certificate ~= false and is_login(cloud, resource)) then
     return nil, { 400, "invalid_resource", 500011, ("The resource principal named %s was not "
       .. "found in the tenant."):format(text.plain(resource, 200)) }
   end
@@ -102,7 +116,7 @@ identity.issue = issue
 local function for_user(state, tenant, request, form, ask)
   local resource, body, refusal
   if form.scope then
-    resource, refusal = resource_of(state.cloud, form.scope)
+    resource, refusal = resource_of(state.cloud, form.scope, ssh_ca.wants(form) or nil)
   end
   if not refusal then
     body, refusal = ask(state, tenant, form, resource, request.lifetime or state.token_lifetime)
@@ -140,11 +154,17 @@ local function token(state, tenant, request)
   end
   local resource
   if not refusal then
-    resource, refusal = resource_of(state.cloud, form.scope)
+    resource, refusal = resource_of(state.cloud, form.scope, ssh_ca.wants(form))
+  end
+  local certificate
+  if not refusal and ssh_ca.wants(form) then
+    certificate, refusal = ssh_ca.answer(state, form, ssh_ca.people(state).application)
   end
   if refusal then
     state.log:add("token-refused", { number = refusal[3] })
     return refuse(table.unpack(refusal))
+  elseif certificate then
+    return 200, {}, certificate
   end
   local lifetime = state.token_lifetime
   local jwt = issue(state, resource, request.lifetime or lifetime)

@@ -56,6 +56,9 @@
 -- entra    answer          status = N, error = TEXT, number = AADSTS number, retry_after = N
 --          short-lived     tokens end after `lifetime` seconds (0)
 --          drop, slow, black-hole, as above
+-- certificate  expired      an SSH certificate that ended a minute ago
+--          foreign         one that an authority signed whom no machine trusts
+--          short-lived     certificates end after `lifetime` seconds
 local core = require "arclua.core"
 
 local faults = {}
@@ -73,9 +76,11 @@ local KINDS = {
   machine = "offline",
   arm = "answer drop slow black-hole short-lived",
   entra = "answer drop slow black-hole short-lived",
+  certificate = "expired foreign short-lived",
 }
 
-local PLACES = "relay, agent, sshd, link, accept, renew, node, clock, machine, arm, entra"
+local PLACES = "relay, agent, sshd, link, accept, renew, node, clock, machine, arm, entra, "
+  .. "certificate"
 
 -- What each field is; true: a number or a word ("exec", a code of ARM's).
 local FIELDS = { bytes = true, code = true }

@@ -2,6 +2,7 @@
 -- The files of a running emulator, and the guardian that removes them.
 local core = require "arclua.core"
 local account = require "arclua.emulator.account"
+local ssh_ca = require "arclua.emulator.ssh_ca"
 
 local files = {}
 
@@ -57,11 +58,38 @@ function files.make_privsep(self)
   return core.sys.mkdir("/run/sshd", 493)
 end
 
---- The key by which clients log in.
+-- The login's own, so that its sshd may read it.
+local function give(self, path)
+  return not self.who.drop or core.sys.chown(path, self.who.uid, self.who.gid)
+end
+
+-- Which principal of a certificate opens which account.
+local function make_principals(self)
+  local dir = self.machines_dir .. "/principals"
+  local ok, err = core.sys.mkdir(dir, 448)
+  for _, who in pairs(ssh_ca.people(self.state)) do
+    if ok then
+      ok, err = core.sys.write_file(dir .. "/" .. who.name, who.principal .. "\n", 384)
+    end
+    if ok then
+      ok, err = give(self, dir .. "/" .. who.name)
+    end
+  end
+  if ok then
+    ok, err = give(self, dir)
+  end
+  return ok, err
+end
+
+--- The key by which clients log in, and the authority that certifies others.
 function files.make_identity(self)
+  self.state.ssh_ca = ssh_ca.new(self.machines_dir .. "/user_ca.pub", function(path)
+    return give(self, path)
+  end)
   local key = self.client_dir .. "/id_ed25519"
   return files.all {
     function() return core.ssh.keygen(key, "arclua emulator") end,
+    function() return make_principals(self) end,
     function()
       local public, err = core.sys.read_file(key .. ".pub")
       if not public then
@@ -70,9 +98,7 @@ function files.make_identity(self)
       local path = self.machines_dir .. "/authorized_keys"
       return files.all {
         function() return core.sys.write_file(path, public, 384) end,
-        function()
-          return not self.who.drop or core.sys.chown(path, self.who.uid, self.who.gid)
-        end,
+        function() return give(self, path) end,
       }
     end,
     function() return core.sys.write_file(self.client_dir .. "/known_hosts", "", 384) end,

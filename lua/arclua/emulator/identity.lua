@@ -4,6 +4,7 @@
 -- on a plain listener of their own: clients speak http to them.
 local core = require "arclua.core"
 local http = require "arclua.emulator.http"
+local ssh_ca = require "arclua.emulator.ssh_ca"
 local text = require "arclua.emulator.text"
 
 local identity = {}
@@ -62,12 +63,25 @@ ROUTES["app-service"] = function(state, request, query)
   return status, headers, body
 end
 
+-- Whoever sits in Cloud Shell is a person. The resource is the scope as it is.
+local function certify(state, form)
+  local body, refusal = ssh_ca.answer(state, form, ssh_ca.people(state).person)
+  if not body then
+    return refusal[1], {}, { error = { code = refusal[2], message = refusal[4] } }
+  end
+  return 200, {}, body
+end
+
 ROUTES["cloud-shell"] = function(state, request)
   if request.method ~= "POST" or request.path ~= "/oauth2/token"
     or request.headers.metadata ~= "true" then
     return 404, {}, ""
   end
-  return issue(state, text.pairs(request.body, true, true))
+  local form = text.pairs(request.body, true, true)
+  if ssh_ca.wants(form) then
+    return certify(state, form)
+  end
+  return issue(state, form)
 end
 
 -- A new file for each challenge; it is good once.

@@ -32,6 +32,7 @@ local OPTIONS = {
   token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
   bound = "boolean", profile = "string", domain = "string", windows = "integer",
   machine_agent = "string", relay_host = "string", bridge = "table", sign_in = "string",
+  login = "string",
 }
 
 ---@class arclua.Emulator
@@ -59,6 +60,7 @@ local function fill_cloud(self)
     resource_manager = ("https://%s:%d"):format(names.management, port),
     audience = "https://" .. names.management,
     relay_suffix = ("%s:%d"):format(names.domain, port),
+    ssh_scope = ("https://pas.%s/CheckMyAccess/Linux/.default"):format(names.domain),
     ca = self.client_dir .. "/ca.pem",
     credential = "environment",
   }
@@ -140,8 +142,9 @@ end
 
 ---@class arclua.EmulatorOptions
 ---@field machines integer|table[]|nil  how many (3), or a list of { name, group, subscription, os,
----   tags, status, setup, ssh_port, profile, program, shell, agent }; program: a list of words
----   that answers a connection instead of sshd; shell: of Windows, "cmd" (default) or "powershell"
+---   tags, status, setup, ssh_port, profile, program, shell, agent, login }; program: a list of
+---   words that answers a connection instead of sshd; shell: of Windows, "cmd" (default) or
+---   "powershell"
 ---@field windows integer?              so many Windows-like machines behind them (0)
 ---@field subscriptions integer?        spread them over so many (1)
 ---@field port integer?                 of 127.0.0.1; default any free one
@@ -165,6 +168,8 @@ end
 ---   default the first that works (emulator/account.lua)
 ---@field profile string?             how far all are from each other: "near", "mid", "far" or
 ---   "azure"; machines may have their own
+---@field login string?              what the machines accept: "any" (default), "key", or "entra":
+---   certificates only. Also for one machine: login = "entra"
 ---@field log_file string?              gets one JSON line an event
 ---@field machine_agent string?         "internal" (default): the emulator's own agent and sshd;
 ---   "external": listeners attach by the relay. Also for one machine: agent = "external"

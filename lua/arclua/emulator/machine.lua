@@ -3,6 +3,7 @@
 local core = require "arclua.core"
 local json = require "arclua.json"
 local account = require "arclua.emulator.account"
+local ssh_ca = require "arclua.emulator.ssh_ca"
 local windows = require "arclua.emulator.windows"
 
 local machine = {}
@@ -14,19 +15,55 @@ local function word(value)
   return '"' .. value:gsub('["\\]', "\\%0") .. '"'
 end
 
-local function config_of(emulator, m)
-  local dir = m.dir
+-- The same of a path in which sshd would expand %u and the like; tail: where it is to.
+local function path_word(path, tail)
+  return word(path:gsub("%%", "%%%%") .. (tail or ""))
+end
+
+-- SetEnv for the sessions of an account, whose passwd file names it.
+local function environment(emulator, m, passwd)
   local env = { "ARC_MACHINE=" .. m.name, emulator.mark }
   if emulator.who.way == "plain" then
     env[#env + 1] = "HOME=" .. m.home
   end
+  for name, value in pairs(passwd and account.session_env(emulator.who, passwd) or {}) do
+    env[#env + 1] = name .. "=" .. value
+  end
+  table.sort(env)
   for i, entry in ipairs(env) do
     env[i] = word(entry)
   end
+  return "SetEnv " .. table.concat(env, " ")
+end
+
+-- Whom sshd lets in.
+local function trust(emulator, m)
+  local lines = { "AuthorizedKeysFile " .. (m.login == "entra" and "none"
+    or path_word(emulator.machines_dir .. "/authorized_keys")) }
+  if m.login ~= "key" then
+    lines[2] = "TrustedUserCAKeys " .. word(emulator.state.ssh_ca.path)
+    lines[3] = "AuthorizedPrincipalsFile " .. path_word(emulator.machines_dir .. "/principals",
+      "/%u")
+  end
+  return table.concat(lines, "\n")
+end
+
+-- What an account of Entra's sees of itself: `id` shows its name.
+local function matches(emulator, m)
+  local lines = {}
+  for kind, who in pairs(m.login ~= "key" and ssh_ca.people(emulator.state) or {}) do
+    lines[#lines + 1] = ("Match User %s\n  %s"):format(who.name,
+      environment(emulator, m, m.dir .. "/passwd." .. kind))
+  end
+  return table.concat(lines, "\n")
+end
+
+local function config_of(emulator, m)
+  local dir = m.dir
   return table.concat({
     "HostKey " .. word(dir .. "/host_key"),
-    "AuthorizedKeysFile " .. word((emulator.machines_dir .. "/authorized_keys"):gsub("%%", "%%%%")),
-    "SetEnv " .. table.concat(env, " "),
+    trust(emulator, m),
+    environment(emulator, m),
     "UsePAM no",
     "StrictModes no",
     "PermitRootLogin prohibit-password",
@@ -44,6 +81,7 @@ local function config_of(emulator, m)
       .. "ecdh-sha2-nistp384,sntrup761x25519-sha512@openssh.com",
     "Subsystem sftp internal-sftp",
     m.os == "windows" and "ForceCommand " .. word(dir .. "/shell") or "",
+    matches(emulator, m),
     "",
   }, "\n")
 end
@@ -54,6 +92,25 @@ local function own(emulator, path)
   return not who.drop or core.sys.chown(path, who.uid, who.gid)
 end
 
+-- The passwd files: the machine's, and what the accounts of Entra see of it.
+local function make_accounts(emulator, m)
+  local who, people = emulator.who, ssh_ca.people(emulator.state)
+  local login = { name = who.user, gecos = "arclua emulator" }
+  local names = { login, people.person, people.application }
+  local written = { { "/passwd", m.login == "entra" and { people.person, people.application, login }
+    or m.login == "key" and { login } or names } }
+  for kind, first in pairs(m.login ~= "key" and people or {}) do
+    written[#written + 1] = { "/passwd." .. kind, { first, login } }
+  end
+  for _, file in ipairs(written) do
+    local ok, err = core.sys.write_file(m.dir .. file[1], account.passwd(who, m.home, file[2]), 420)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
 local function make(emulator, m)
   local dir = ("%s/%04d-%s"):format(emulator.machines_dir, m.index, m.name)
   m.dir, m.home = dir, dir .. "/home"
@@ -61,9 +118,7 @@ local function make(emulator, m)
   for _, step in ipairs {
     function() return core.ssh.keygen(dir .. "/host_key", m.name) end,
     function() return core.sys.write_file(dir .. "/sshd_config", config_of(emulator, m), 384) end,
-    function()
-      return core.sys.write_file(dir .. "/passwd", account.passwd(emulator.who, m.home), 420)
-    end,
+    function() return make_accounts(emulator, m) end,
     function() return core.sys.write_file(dir .. "/sshd.log", "", 384) end,
     function() return m.os ~= "windows" or windows.make(dir, m.shell) end,
   } do

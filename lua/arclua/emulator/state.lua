@@ -105,6 +105,15 @@ function state.relay_path(machine, ns)
   return ("microsoft.hybridcompute/machines/%s/%d/v2"):format(machine.hex, ns)
 end
 
+-- Entra has no login for Windows.
+local function login_of(s, spec)
+  local login = spec.os == "windows" and "key" or spec.login or s.login or "any"
+  if login ~= "any" and login ~= "key" and login ~= "entra" then
+    error("login: 'any', 'key' or 'entra' expected, got " .. tostring(login))
+  end
+  return login
+end
+
 -- A machine with no agent of ours has one path for all its life, where outsiders listen.
 local function attach(s, machine, agent)
   agent = agent or "internal"
@@ -122,7 +131,7 @@ end
 --- Raises: what cannot be there.
 ---@param spec { name: string, group: string?, subscription: integer?, os: string?, tags: table?,
 ---   status: string?, setup: string?, ssh_port: integer?, profile: string?, program: string[]?,
----   shell: string?, agent: string? }
+---   login: string?, shell: string?, agent: string? }
 function state.add_machine(s, spec)
   local id, group = place(s, spec)
   local machine = {
@@ -132,6 +141,7 @@ function state.add_machine(s, spec)
     hex = core.crypto.hex(core.crypto.sha256(id:lower())), services = {},
     changed = core.time(), connections = 0, index = #s.machines + 1, program = spec.program,
     profile = profile.find(spec.profile) or s.profile, shell = shell_of(spec),
+    login = login_of(s, spec),
   }
   set_up(machine, spec.setup or s.setup)
   attach(s, machine, spec.agent or s.agent)
@@ -157,7 +167,7 @@ function state.new(opts)
   local s = {
     tenant = TENANT, client_id = core.crypto.uuid(), object_id = core.crypto.uuid(),
     relay_key_name = sender, rules = { [sender] = { claim = "Send" },
-      [state.LISTENER] = { claim = "Listen" } }, agent = opts.machine_agent,
+      [state.LISTENER] = { claim = "Listen" } }, agent = opts.machine_agent, login = opts.login,
     token_lifetime = opts.token_lifetime or 3599, page_size = opts.page_size or 100,
     registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
     rendezvous = opts.rendezvous or RENDEZVOUS,

@@ -2,6 +2,7 @@
 -- Sign-ins of a person: device codes and refresh tokens of a public client.
 local core = require "arclua.core"
 local json = require "arclua.json"
+local ssh_ca = require "arclua.emulator.ssh_ca"
 local text = require "arclua.emulator.text"
 
 local users = {}
@@ -23,6 +24,7 @@ end
 --- What the state of an emulator holds for these sign-ins.
 function users.new()
   return { oid = core.crypto.uuid(), name = "Test User", upn = "user@arclua.test",
+    principal = "User@arclua.test",
     page_key = random_text(), devices = {}, codes = {}, refresh = {}, interval = INTERVAL,
     life = LIFE }
 end
@@ -97,8 +99,19 @@ local function sign(state, claims)
   return core.crypto.jwt_sign(state.key, header, json.encode(claims))
 end
 
--- The answer for a person who is signed in: tokens, and a new refresh token.
-local function tokens(state, resource, scope, lifetime, nonce)
+-- The body with the certificate in place of its token | nil, refusal.
+local function instead(body, certificate, refusal)
+  if not certificate then
+    return nil, refusal
+  end
+  for name, value in pairs(certificate) do
+    body[name] = value
+  end
+  return body
+end
+
+-- The answer to a person who is signed in: tokens, and a new refresh token.
+local function tokens(state, form, resource, scope, lifetime, nonce)
   local u, ends = state.users, math.floor(state.faults:time() + lifetime)
   local body = { token_type = "Bearer", expires_in = math.floor(state.token_lifetime),
     scope = resource .. "/user_impersonation " .. resource .. "/.default",
@@ -114,6 +127,9 @@ local function tokens(state, resource, scope, lifetime, nonce)
     u.refresh[body.refresh_token] = { scope = scope }
   end
   state.log:add("token", { client_id = PUBLIC_CLIENT, resource = resource, user = u.upn })
+  if ssh_ca.wants(form) then
+    return instead(body, ssh_ca.answer(state, form, ssh_ca.people(state).person))
+  end
   return body
 end
 
@@ -146,7 +162,7 @@ local function poll(state, form, _, lifetime)
     return nil, refusal
   end
   state.users.devices[code] = nil -- good for one sign-in
-  return tokens(state, device.resource, device.scope, lifetime)
+  return tokens(state, form, device.resource, device.scope, lifetime)
 end
 
 local function refresh(state, form, resource, lifetime)
@@ -158,7 +174,7 @@ local function refresh(state, form, resource, lifetime)
     return nil, { 400, "invalid_grant", 50173, "The provided grant has expired due to it being "
       .. "revoked, a fresh auth token is needed.", nil, "bad_token" }
   end
-  return tokens(state, resource, form.scope, lifetime)
+  return tokens(state, form, resource, form.scope, lifetime)
 end
 
 --- Ends all sign-ins: no refresh token that was given out is good any more.
@@ -200,7 +216,7 @@ local function by_code(state, form, resource, lifetime)
     return nil, { 400, "invalid_grant", 501481, "The code_verifier does not match the "
       .. "code_challenge supplied in the authorization request." }
   end
-  return tokens(state, resource, form.scope, lifetime, held.nonce)
+  return tokens(state, form, resource, form.scope, lifetime, held.nonce)
 end
 
 local GRANTS = { refresh_token = refresh, authorization_code = by_code }
