@@ -49,7 +49,8 @@ const struct arc_reason arc_reasons[] = {
      "the service that gives this machine its identity did not answer as it "
      "should: `azcmagent show`, `azcmagent check`"},
     {"cred.no-certificate", ARC_E_AUTH, false,
-     "sign in with `arclua login`, or as an application"},
+     "sign in with `arclua login` and pass --credential login, or as an "
+     "application"},
     {"cred.none", ARC_E_AUTH, false,
      "run `arclua login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
      "AZURE_CLIENT_SECRET, or AZURE_ACCESS_TOKEN, or run `az login`"},

@@ -15,6 +15,7 @@ local machines = require "arclua.machines"
 local paths = require "arclua.paths"
 local resource_id = require "arclua.resource_id"
 local scope = require "arclua.scope"
+local ssh_certificate = require "arclua.credential.ssh_certificate"
 
 local Azure = {}
 Azure.__index = Azure
@@ -111,6 +112,7 @@ function azure.login(opts)
   return setmetatable({
     cloud = cloud, config = settings, client = client, connectivity = connectivity.new(client),
     log = log, primitives = opts.primitives,
+    _certificates = ssh_certificate.new({ credential = chosen, cloud = cloud }, opts.primitives),
     known_hosts = opts.known_hosts or paths.env "ARCLUA_KNOWN_HOSTS" or settings.known_hosts,
     scope = { given = list_of(opts.subscription), all = opts.all_subscriptions,
       configured = settings.subscription, cloud = cloud },
@@ -127,6 +129,17 @@ end
 ---@return arclua.Secret|nil, table|arclua.Error info  { expires_on, ... }
 function Azure:token(for_scope)
   return self.client.credential:token(for_scope or self.cloud.scope)
+end
+
+--- An SSH certificate of Entra, by which its person or application logs in to Linux machines; one
+--- for all logins of this sign-in, renewed 5 minutes before its end.
+--- Errors: auth (cred.no-certificate: this credential gets none; entra.interaction-required) and
+--- what Entra answers.
+---@param key arclua.SshKey?  to certify; default: a pair of this sign-in's own, in memory only
+---@return arclua.SshCertificate|nil, { user: string, expires_on: number }|arclua.Error  user: whom
+---   to log in as
+function Azure:ssh_certificate(key)
+  return self._certificates:get(key)
 end
 
 --- The subscriptions in scope: IDs. Asked once a sign-in.

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The clouds: where Entra and ARM are, and which credentials may go there.
 -- A cloud file is JSON: { "name", "authority", "resource_manager", "audience"?,
--- "relay_suffix"?, "ca"?, "credential"? }.
+-- "relay_suffix"?, "ssh_scope"?, "ca"?, "credential"? }.
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 local json = require "arclua.json"
@@ -16,6 +16,7 @@ local BUILTIN = {
     resource_manager = "https://management.azure.com",
     audience = "https://management.azure.com",
     relay_suffix = "servicebus.windows.net",
+    ssh_scope = "https://pas.windows.net/CheckMyAccess/Linux/.default",
   },
   usgov = {
     name = "usgov", azure_name = "AzureUSGovernment",
@@ -23,6 +24,7 @@ local BUILTIN = {
     resource_manager = "https://management.usgovcloudapi.net",
     audience = "https://management.usgovcloudapi.net",
     relay_suffix = "servicebus.usgovcloudapi.net",
+    ssh_scope = "https://pasff.usgovcloudapi.net/CheckMyAccess/Linux/.default",
   },
   china = {
     name = "china", azure_name = "AzureChinaCloud",
@@ -30,6 +32,7 @@ local BUILTIN = {
     resource_manager = "https://management.chinacloudapi.cn",
     audience = "https://management.chinacloudapi.cn",
     relay_suffix = "servicebus.chinacloudapi.cn",
+    ssh_scope = "https://pas.chinacloudapi.cn/CheckMyAccess/Linux/.default",
   },
 }
 
@@ -38,7 +41,7 @@ local ALIASES = { azurecloud = "public", azureusgovernment = "usgov", azurechina
   azurepublic = "public", usgovernment = "usgov" }
 
 local FIELDS = { name = true, authority = true, resource_manager = true, audience = true,
-  relay_suffix = true, ca = true, credential = true }
+  relay_suffix = true, ssh_scope = true, ca = true, credential = true }
 local REQUIRED = { "name", "authority", "resource_manager" }
 local MAX_SIZE = 65536
 
@@ -204,6 +207,7 @@ end
 ---@field resource_manager string   origin of ARM
 ---@field scope string              of ARM tokens
 ---@field relay_suffix string?
+---@field ssh_scope string?         the older scope of SSH certificates
 ---@field ca string?                PEM file trusted for this cloud's hosts
 ---@field file string?              where it was read from; nil for the built-in ones
 ---@field azure_name string?        the Azure CLI's name of a built-in cloud

@@ -13,6 +13,8 @@ local connect = {}
 
 local CONNECT_TIMEOUT, AFTER_CHANGE = 60, 180
 local LOGIN_TIMEOUT = 30
+local NO_ROLE = "the machine needs the extension AADSSHLoginForLinux, and you need the role Virtual "
+  .. "Machine User Login or Virtual Machine Administrator Login on it"
 -- What the relay says of credentials that are good no more.
 local STALE = { [401] = true, [403] = true, [404] = true }
 
@@ -27,6 +29,8 @@ local STALE = { [401] = true, [403] = true, [404] = true }
 ---@field ask_pass boolean?          ask for the password at the terminal or by SSH_ASKPASS
 ---@field ask boolean?               ask for passphrases; default: in the program yes, as a module
 ---   no
+---@field entra boolean?             log in with a certificate of Entra's, as the name in it; no other
+---   key is tried
 ---@field known_hosts string?        file of host keys; default the sign-in's
 ---@field host_key_policy string?    "accept-new" (default), "yes", "no", as in OpenSSH
 ---@field ssh_config string?         file read instead of ~/.ssh/config and /etc/ssh/ssh_config;
@@ -39,7 +43,7 @@ local STALE = { [401] = true, [403] = true, [404] = true }
 
 connect.RULES = {
   user = "string", identity = "string|table", agent = "boolean", passphrase = "secret",
-  password = "secret", ask_pass = "boolean", ask = "boolean",
+  password = "secret", ask_pass = "boolean", ask = "boolean", entra = "boolean",
   known_hosts = "string", host_key_policy = "string", ssh_config = "string",
   jump = "string|table", port = "integer", connect_timeout = "number", enable = "boolean",
   replace = "boolean",
@@ -177,6 +181,9 @@ local function ssh_session(way, stream)
   end
   way.progress.phase = "ssh"
   local session, err = way.core.ssh.connect(stream, options)
+  if err and err.reason == "ssh.auth-refused" and options.certificate then
+    err = errors.with(err, { remedy = NO_ROLE })
+  end
   local text, certified
   if session then
     text, certified = session:new_key()
@@ -203,9 +210,13 @@ local function reach(target, opts, progress, context, chain)
   end
   local conf
   conf, err = context:ssh_config()
-  local login
+  local certificate, login
+  if conf and opts.entra then
+    certificate, err = context:certificate(target)
+    conf = certificate and conf
+  end
   if conf then
-    login, err = logins.of(target, opts, conf)
+    login, err = logins.of(target, opts, conf, certificate)
   end
   if not login then
     return nil, err

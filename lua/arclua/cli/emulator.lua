@@ -62,6 +62,9 @@ local function build()
     number("--port", 0, 65535)):argname "P"
   parser:option("--setup", "How far SSH is set up: ready, endpoint or none (ready).", nil,
     convert.option("--setup", convert.one_of("ready", "endpoint", "none"))):argname "HOW"
+  parser:option("--login", "What the machines accept: any, key, or entra: only Entra's "
+    .. "certificates (any).", nil, convert.option("--login", convert.one_of("any", "key",
+    "entra"))):argname "WHAT"
   parser:option("--machine-agent", "Who answers for the machines: internal, or external: "
     .. "listeners of yours, by the relay (internal).", nil,
     convert.option("--machine-agent", convert.one_of("internal", "external"))):argname "WHO"
@@ -143,7 +146,7 @@ function command.run(args)
     faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
     log_file = opts.log_file, profile = opts.profile, windows = opts.windows,
     machine_agent = opts.machine_agent, relay_host = opts.relay_host,
-    sign_in = opts.sign_in,
+    sign_in = opts.sign_in, login = opts.login,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }
   if not running then

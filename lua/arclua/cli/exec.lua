@@ -150,6 +150,16 @@ local function is_given(value)
   return value and (type(value) ~= "table" or #value > 0)
 end
 
+-- What is wrong with --entra.
+local function wrong_login(values)
+  for _, name in ipairs { "identity", "ask_pass" } do
+    if values.entra and is_given(values[name]) then
+      return ("options '--entra' and '--%s' exclude each other"):format((name:gsub("_", "-")))
+    end
+  end
+  return nil
+end
+
 -- What is wrong with --direct and --jump.
 local function wrong_way(values)
   if not values.direct then
@@ -178,7 +188,7 @@ local function wrong(values, words)
   elseif values.gather and values.output and values.output ~= "grouped" then
     return ("option '-b' and '--output %s' exclude each other"):format(escape.text(values.output))
   end
-  return wrong_way(values)
+  return wrong_login(values) or wrong_way(values)
 end
 
 function exec.run(argv, base)

@@ -105,6 +105,7 @@ function options.add_fleet(parser)
     parser:option("--port", "SSH port (default: the configured one)."):argname "N"
       :convert(convert.option("--port", convert.integer(1, 65535))),
     parser:flag("--ask-pass", "Ask for the password, once for all machines."),
+    parser:flag("--entra", "With a certificate of Entra's, as the user it names."),
     parser:option("--host-key-policy", "accept-new (default), yes or no."):argname "POLICY"
       :convert(setting("--host-key-policy", "host_key_policy")),
     parser:option("-F --ssh-config", "Read FILE instead of ~/.ssh/config; none: nothing.")
@@ -222,7 +223,7 @@ function options.fleet(values)
   end
   return {
     direct = values.direct, jump = values.jump and values.jump[1] and values.jump,
-    ask_pass = values.ask_pass, host_key_policy = values.host_key_policy,
+    ask_pass = values.ask_pass, entra = values.entra, host_key_policy = values.host_key_policy,
     ssh_config = values.ssh_config,
     user = values.user, identity = values.identity and values.identity[1] and values.identity,
     port = values.port, connect_timeout = values.connect_timeout, retries = values.retries,

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Who is signed in to the Azure CLI: `az account get-access-token`.
+local az_certificate = require "arclua.credential.az_certificate"
 local real = require "arclua.core"
 local errors = require "arclua.errors"
 
@@ -29,7 +30,9 @@ local function arguments(scope, tenant)
 end
 
 function Source:fetch(scope, opts)
-  if opts.claims then
+  if opts.ssh_key then
+    return az_certificate.fetch(self.core, opts.ssh_key, self.spec.tenant)
+  elseif opts.claims then
     return errors.fail { reason = "cred.az-failed", op = "credential",
       message = "Azure asks for a new sign-in",
       remedy = ("run: az login --claims-challenge %s --scope %s")

@@ -18,7 +18,10 @@ local function new(spec, primitives)
 end
 
 function Source:fetch(scope, opts)
-  if not scope:find "^%w[%w:/._-]*$" then
+  if opts.ssh_key then
+    return errors.fail { reason = "cred.no-certificate", op = "credential",
+      message = "the Azure Developer CLI gives no SSH certificates" }
+  elseif not scope:find "^%w[%w:/._-]*$" then
     return errors.fail { code = "config", op = "credential",
       message = "scope '" .. scope .. "' cannot be asked of the Azure Developer CLI" }
   end

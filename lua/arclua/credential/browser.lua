@@ -73,9 +73,10 @@ local function address(self, request, scope, claims)
   return refresh.url(self.spec, "authorize") .. "?" .. table.concat(parts, "&")
 end
 
-local function redeem(self, request, code, scope)
+local function redeem(self, request, code, scope, ssh_key)
   local spec, core = self.spec, self.core
   local secret, info = core.token.request { url = refresh.url(spec, "token"), ca = spec.cloud.ca,
+    ssh_key = ssh_key,
     form = { grant_type = "authorization_code", client_id = spec.client_id,
       code = core.secret(code), redirect_uri = request.redirect_uri,
       code_verifier = core.secret(request.verifier), scope = refresh.scope(scope) } }
@@ -91,7 +92,7 @@ local function redeem(self, request, code, scope)
   return secret, info
 end
 
-local function sign_in(self, scope, claims)
+local function sign_in(self, scope, opts)
   local core = self.core
   local request = { state = random_text(core), nonce = random_text(core),
     verifier = random_text(core) }
@@ -100,7 +101,7 @@ local function sign_in(self, scope, claims)
     return nil, err
   end
   request.redirect_uri = "http://localhost:" .. server.port
-  local url = address(self, request, scope, claims)
+  local url = address(self, request, scope, opts.claims)
   if self.spec.open then
     self.spec.open(url)
   else
@@ -111,7 +112,7 @@ local function sign_in(self, scope, claims)
   if not code then
     return nil, err
   end
-  return redeem(self, request, code, scope)
+  return redeem(self, request, code, scope, opts.ssh_key)
 end
 
 --- Asks the person once; later tokens come from the refresh token, while that is good.

@@ -114,15 +114,21 @@ local function current(self, slot, scope, opts, now)
   return slot.secret, slot.info
 end
 
+-- A certificate is of one key.
+local function slot_of(self, scope, key)
+  local name = key and scope .. "\0" .. key:id() or scope
+  self._slots[name] = self._slots[name] or {}
+  return self._slots[name]
+end
+
 --- A token for the scope: from memory while it is good, else asked for once, whoever asks.
 --- claims (a challenge's JSON text) or stale (the token that was refused) bring a new one.
 ---@param scope string
----@param opts { claims: string?, stale: arclua.Secret? }?
+---@param opts { claims: string?, stale: arclua.Secret?, ssh_key: arclua.SshKey? }?
 ---@return arclua.Secret|nil, table|arclua.Error info  { expires_on, refresh_on?, ... }
 function Credential:token(scope, opts)
   opts = opts or {}
-  local slot = self._slots[scope] or {}
-  self._slots[scope] = slot
+  local slot = slot_of(self, scope, opts.ssh_key)
   local now = self._core.time()
   drop(self, slot, opts.stale)
   local forced = opts.claims and not opts.stale
@@ -134,6 +140,14 @@ function Credential:token(scope, opts)
     return nil, slot.err
   end
   return wait(launch(self, slot, scope, opts))
+end
+
+--- An SSH certificate for the key; kept, renewed and asked for once, as tokens are.
+---@param scope string
+---@param key arclua.SshKey
+---@return arclua.SshCertificate|nil, table|arclua.Error info  { expires_on }
+function Credential:certificate(scope, key)
+  return self:token(scope, { ssh_key = key })
 end
 
 function Credential:__tostring()

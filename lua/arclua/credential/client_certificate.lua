@@ -64,7 +64,7 @@ function Source:fetch(scope, opts)
   local url = ("%s/%s/oauth2/v2.0/token"):format(spec.cloud.authority, spec.tenant)
   local signed <close> = assertion(self, url, now)
   return self.core.token.request {
-    url = url, ca = spec.cloud.ca,
+    url = url, ca = spec.cloud.ca, ssh_key = opts.ssh_key,
     form = {
       grant_type = "client_credentials", client_id = spec.client_id,
       client_assertion_type = TYPE, client_assertion = signed, scope = scope,

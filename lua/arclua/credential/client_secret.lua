@@ -23,7 +23,7 @@ function Source:fetch(scope, opts)
   local spec = self.spec
   return self.core.token.request {
     url = ("%s/%s/oauth2/v2.0/token"):format(spec.cloud.authority, spec.tenant),
-    ca = spec.cloud.ca,
+    ca = spec.cloud.ca, ssh_key = opts.ssh_key,
     form = {
       grant_type = "client_credentials", client_id = spec.client_id,
       client_secret = spec.secret, scope = scope, claims = opts.claims,

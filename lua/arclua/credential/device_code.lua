@@ -26,9 +26,10 @@ local function new(spec, primitives)
     prompt = spec.prompt or on_stderr }, Source)
 end
 
-local function ask(self, code)
+local function ask(self, code, ssh_key)
   local spec = self.spec
   return self.core.token.request { url = refresh.url(spec, "token"), ca = spec.cloud.ca,
+    ssh_key = ssh_key,
     form = { grant_type = "urn:ietf:params:oauth:grant-type:device_code",
       client_id = spec.client_id, device_code = code } }
 end
@@ -44,7 +45,7 @@ local function pace(err, interval)
   end
 end
 
-local function poll(self, code, device)
+local function poll(self, code, device, ssh_key)
   local interval, core = device.interval, self.core
   while true do
     local left = device.expires_on - core.time()
@@ -56,7 +57,7 @@ local function poll(self, code, device)
     if not ok then
       return nil, err
     end
-    local secret, info = ask(self, code)
+    local secret, info = ask(self, code, ssh_key)
     interval = secret and interval or pace(info, interval)
     if secret or not interval then
       return secret, info
@@ -64,17 +65,17 @@ local function poll(self, code, device)
   end
 end
 
-local function sign_in(self, scope, claims)
+local function sign_in(self, scope, opts)
   local spec = self.spec
   local code, device = self.core.token.device { url = refresh.url(spec, "devicecode"),
     ca = spec.cloud.ca,
-    form = { client_id = spec.client_id, scope = refresh.scope(scope), claims = claims } }
+    form = { client_id = spec.client_id, scope = refresh.scope(scope), claims = opts.claims } }
   if not code then
     return nil, device
   end
   local held <close> = code
   self.prompt(device)
-  return poll(self, held, device)
+  return poll(self, held, device, opts.ssh_key)
 end
 
 --- Asks the person once; later tokens come from the refresh token, while that is good.

@@ -59,9 +59,11 @@ KINDS.machine_learning = { chooses = true, fetch = function(self, resource)
     { secret = { "", self.core.secret_env "MSI_SECRET" } })
 end }
 
-KINDS.cloud_shell = { fetch = function(self, resource)
-  return self.core.token.request { url = paths.env "MSI_ENDPOINT",
-    headers = { Metadata = "true" }, form = { resource = resource } }
+-- A person sits there: for a certificate it takes the scope as it is.
+KINDS.cloud_shell = { certifies = true, fetch = function(self, resource, opts)
+  return self.core.token.request { url = paths.env "MSI_ENDPOINT", ssh_key = opts.ssh_key,
+    headers = { Metadata = "true" },
+    form = { resource = opts.ssh_key and resource .. "/.default" or resource } }
 end }
 
 KINDS.arc = { fetch = function(self, resource)
@@ -117,13 +119,20 @@ local function new(spec, primitives)
     Source)
 end
 
-function Source:fetch(scope)
+function Source:fetch(scope, opts)
+  opts = opts or {}
+  if opts.ssh_key and not KINDS[self.kind].certifies then
+    return errors.fail { reason = "cred.no-certificate", op = "credential",
+      message = "Entra gives managed identities no SSH certificates, only persons and applications",
+      remedy = "sign in with `arclua login` and pass --credential login, or as an application "
+        .. "(AZURE_CLIENT_ID); or log in with a local user (-l) and its key (-i)" }
+  end
   local resource = scope:match "^(.*)/%.default$"
   if not resource then
     return refuse(("scope '%s': RESOURCE/.default expected"):format(scope))
   end
   local asked = self.core.time()
-  local secret, info = KINDS[self.kind].fetch(self, resource)
+  local secret, info = KINDS[self.kind].fetch(self, resource, opts)
   if secret and not info.refresh_on and info.expires_on - asked >= LONG then
     info.refresh_on = asked + (info.expires_on - asked) / 2
   end

@@ -28,26 +28,28 @@ end
 ---@param core table  the primitives
 ---@param spec arclua.UserSpec
 ---@param token arclua.Secret
+---@param opts { claims: string?, ssh_key: arclua.SshKey? }
 ---@return arclua.Secret|nil, table|arclua.Error
-function refresh.redeem(core, spec, token, scope, claims)
+function refresh.redeem(core, spec, token, scope, opts)
   return core.token.request { url = refresh.url(spec, "token"), ca = spec.cloud.ca,
+    ssh_key = opts.ssh_key,
     form = { grant_type = "refresh_token", client_id = spec.client_id, refresh_token = token,
-      scope = refresh.scope(scope), claims = claims } }
+      scope = refresh.scope(scope), claims = opts.claims } }
 end
 
 --- A token of a source { core, spec, refresh = the refresh token at hand }: by that, and when it is
---- not enough by sign_in(source, scope, claims).
+--- not enough by sign_in(source, scope, opts).
 ---@return arclua.Secret|nil, table|arclua.Error
 function refresh.fetch(source, sign_in, scope, opts)
   local secret, info
   if source.refresh then
-    secret, info = refresh.redeem(source.core, source.spec, source.refresh, scope, opts.claims)
+    secret, info = refresh.redeem(source.core, source.spec, source.refresh, scope, opts)
     if not secret and not refresh.needs_person(info) then
       return nil, info
     end
   end
   if not secret then
-    secret, info = sign_in(source, scope, opts.claims)
+    secret, info = sign_in(source, scope, opts)
   end
   if secret then
     source.refresh = info.refresh_token or source.refresh

@@ -19,8 +19,11 @@ local function new(spec, primitives)
     expires_on = spec.expires_on or claims.exp or core.time() + UNKNOWN_LIFE }, Source)
 end
 
-function Source:fetch()
-  if self.refused then
+function Source:fetch(_, opts)
+  if opts and opts.ssh_key then
+    return errors.fail { reason = "cred.no-certificate", op = "credential",
+      message = "an access token cannot be exchanged for an SSH certificate" }
+  elseif self.refused then
     return errors.fail { reason = "arm.token-refused", op = "credential",
       message = "the given access token was refused",
       remedy = "get a new token: a static one cannot be renewed" }

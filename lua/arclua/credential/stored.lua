@@ -30,7 +30,7 @@ local function for_person(self, secret, scope, opts)
   local account, context = self.account, self.context
   local token, info = refresh.redeem(self.core, { cloud = context.cloud,
     tenant = context.tenant or account.tenant, client_id = account.client_id },
-    self.rotated or secret, scope, opts.claims)
+    self.rotated or secret, scope, opts)
   if token and info.refresh_token then
     -- The old one stays good for a while: a store that cannot be written now costs nothing yet.
     self.rotated = info.refresh_token

@@ -165,6 +165,16 @@ local function check_way(opts, targets, context)
   return ok and true, err
 end
 
+-- Whether there is a certificate, before all machines fail for the lack of one: true | nil, err.
+local function check_entra(targets, context)
+  for _, machine in ipairs(targets) do
+    if machine.os ~= "windows" then
+      return context:certificate(machine)
+    end
+  end
+  return true
+end
+
 -- What the connections share, with the password of the run: context | nil, err.
 local function new_context(opts, targets)
   local context = connect.context(opts.connect, { primitives = opts.primitives,
@@ -172,6 +182,9 @@ local function new_context(opts, targets)
   local ok, err = check_way(opts, targets, context)
   if ok and opts.connect.ask_pass and #targets > 0 then
     ok, err = context.ask:password()
+  end
+  if ok and opts.connect.entra then
+    ok, err = check_entra(targets, context)
   end
   if not ok then
     context:close()

@@ -3,6 +3,7 @@
 local connect = require "arclua.connect"
 local real = require "arclua.core"
 local errors = require "arclua.errors"
+local login = require "arclua.openssh.login"
 local quote = require "arclua.quote"
 local record = require "arclua.fleet.record"
 local retry = require "arclua.fleet.retry"
@@ -39,6 +40,9 @@ local function refused(machine, opts)
     return record.not_run(machine, errors.new { reason = "machine.posix-only", op = "exec",
       message = ("%s is a Windows machine: option '%s' is for POSIX machines only")
         :format(machine.name, option) }, nil, "failed")
+  elseif machine.os == "windows" and opts.connect.entra then
+    local _, err = login.no_entra(machine.name)
+    return record.not_run(machine, err, nil, "failed")
   end
   return nil
 end

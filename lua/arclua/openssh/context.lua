@@ -4,6 +4,7 @@ local ask = require "arclua.openssh.ask"
 local config = require "arclua.openssh.config"
 local defaults = require "arclua.defaults"
 local jump = require "arclua.openssh.jump"
+local login = require "arclua.openssh.login"
 local paths = require "arclua.paths"
 local settings = require "arclua.settings"
 
@@ -45,9 +46,7 @@ function Context:ssh_config()
   return self.config, self.config_error
 end
 
---- A machine that is a jump host.
----@return arclua.Machine|nil, arclua.Error?
-function Context:machine(name)
+local function sign_in(self)
   if not self.azure then
     local azure, err = require("arclua.azure").login()
     if not azure then
@@ -55,7 +54,38 @@ function Context:machine(name)
     end
     self.azure = self.azure or azure
   end
-  return self.azure:machine(name)
+  return self.azure
+end
+
+--- A machine that is a jump host.
+---@return arclua.Machine|nil, arclua.Error?
+function Context:machine(name)
+  local azure, err = sign_in(self)
+  if not azure then
+    return nil, err
+  end
+  return azure:machine(name)
+end
+
+--- What a login with Entra needs: the certificate of the target's sign-in, and whom it names.
+---@param target table
+---@return { certificate: arclua.SshCertificate, user: string }|nil, arclua.Error?
+function Context:certificate(target)
+  if target.os == "windows" then
+    return login.no_entra(target.name)
+  end
+  local azure, err = target.azure, nil
+  if not azure then
+    azure, err = sign_in(self)
+  end
+  if not azure then
+    return nil, err
+  end
+  local certificate, info = azure:ssh_certificate()
+  if not certificate then
+    return nil, info
+  end
+  return { certificate = certificate, user = info.user }
 end
 
 --- What core.ssh.connect asks with, for a target of this name; nil when nobody is to be asked.

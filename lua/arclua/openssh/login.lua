@@ -179,9 +179,9 @@ local function add_files(options, target, opts, conf, of)
 end
 
 -- User, policy and the keywords of ssh_config | nil, nil, nil, err.
-local function settle(target, opts, config)
+local function settle(target, opts, config, named)
   local given, policy, conf, err
-  given = target.user or opts.user
+  given = target.user or opts.user or named
   if not given then
     given, err = chosen(opts, target, "user")
   end
@@ -201,15 +201,37 @@ function login.jump(value)
   return first ~= "none" and value ~= nil and #value > 0 and value or nil
 end
 
+-- With a certificate nothing else is tried: each key that a server does not know costs an attempt.
+local function use_certificate(options, certificate)
+  options.certificate, options.methods = certificate, { "publickey" }
+  options.identities, options.certificates, options.agent = {}, nil, false
+end
+
+local function check_entra(opts)
+  for _, name in ipairs { "identity", "password", "passphrase", "ask_pass" } do
+    if opts[name] then
+      return errors.fail { code = "config", op = "connect",
+        message = ("options 'entra' and '%s' exclude each other"):format(name),
+        remedy = "with Entra's certificate no other key or password is used" }
+    end
+  end
+  return true
+end
+
 --- How to log in on a machine, or a host { host =, port =?, user =?, jump =? }.
 --- Errors: config.
 ---@param target table
 ---@param opts arclua.ConnectOptions
 ---@param config arclua.SshConfig
+---@param entra { certificate: arclua.SshCertificate, user: string }?  of context:certificate
 ---@return arclua.Login|nil, arclua.Error?
-function login.of(target, opts, config)
-  local user, policy, conf, err = settle(target, opts, config)
-  if not user then
+function login.of(target, opts, config, entra)
+  local user, policy, conf, err = settle(target, opts, config, entra and entra.user)
+  local ok = user
+  if ok and entra then
+    ok, err = check_entra(opts)
+  end
+  if not ok then
     return nil, err
   end
   local hostname, port, key_name = place(target, opts, conf)
@@ -220,11 +242,13 @@ function login.of(target, opts, config)
     hash_known_hosts = conf.hashknownhosts, keepalive = conf.serveraliveinterval,
     passphrase = opts.passphrase,
     password = opts.password }
-  local ok
   ok, err = add_files(options, target, opts, conf, { host = name, hostname = hostname or name,
     user = user, port = port, alias = key_name })
   if not ok then
     return nil, err
+  end
+  if entra then
+    use_certificate(options, entra.certificate)
   end
   return { user = user, hostname = hostname, port = port, alias = key_name, options = options,
     jump = login.jump(target.jump or opts.jump or conf.proxyjump), conf = conf }
@@ -236,6 +260,13 @@ function login.no_jump(name, where)
   return errors.fail { code = "config", op = "connect", message = ("%s is reached through the "
     .. "relay: a jump host (%s) is for hosts that are reached directly"):format(name, where),
     remedy = "leave the jump host away, or name hosts and say --direct" }
+end
+
+--- Refuses a login with Entra on a Windows machine.
+---@return nil, arclua.Error
+function login.no_entra(name)
+  return errors.fail { reason = "machine.no-entra-login", op = "connect",
+    message = name .. " is a Windows machine: Entra's SSH certificates are for Linux" }
 end
 
 return login
