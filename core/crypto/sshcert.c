@@ -43,6 +43,7 @@ int arc_sshcert_fields(const char *type, char plain[64]) {
 static struct arc_span take(struct arc_cursor *cur) {
   struct arc_span span = {NULL, 0};
   span.at = arc_cursor_string(cur, &span.n);
+  span.n = span.at ? span.n : 0; // there are not as many as it says
   return span;
 }
 

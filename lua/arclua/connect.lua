@@ -13,8 +13,8 @@ local connect = {}
 
 local CONNECT_TIMEOUT, AFTER_CHANGE = 60, 180
 local LOGIN_TIMEOUT = 30
-local NO_ROLE = "the machine needs the extension AADSSHLoginForLinux, and you need the role Virtual "
-  .. "Machine User Login or Virtual Machine Administrator Login on it"
+local NO_ROLE = "the machine needs the extension AADSSHLoginForLinux, and you need the role "
+  .. "Virtual Machine User Login or Virtual Machine Administrator Login on it"
 -- What the relay says of credentials that are good no more.
 local STALE = { [401] = true, [403] = true, [404] = true }
 
@@ -29,8 +29,8 @@ local STALE = { [401] = true, [403] = true, [404] = true }
 ---@field ask_pass boolean?          ask for the password at the terminal or by SSH_ASKPASS
 ---@field ask boolean?               ask for passphrases; default: in the program yes, as a module
 ---   no
----@field entra boolean?             log in with a certificate of Entra's, as the name in it; no other
----   key is tried
+---@field entra boolean?             log in with a certificate of Entra's, as the user it names; no
+---   other key is tried
 ---@field known_hosts string?        file of host keys; default the sign-in's
 ---@field host_key_policy string?    "accept-new" (default), "yes", "no", as in OpenSSH
 ---@field ssh_config string?         file read instead of ~/.ssh/config and /etc/ssh/ssh_config;
@@ -162,6 +162,14 @@ local function stream_of(way)
   return machine_stream(way)
 end
 
+-- Says what a failed login wants.
+local function blame(err, options, progress)
+  if err.reason == "ssh.auth-refused" and options.certificate then
+    return errors.with(err, { remedy = NO_ROLE })
+  end
+  return explain(err, options.timeout, progress)
+end
+
 -- The time that questions take is not the connection's: core.ssh.connect stops its clock for them.
 local function ssh_session(way, stream)
   local options = {}
@@ -181,9 +189,6 @@ local function ssh_session(way, stream)
   end
   way.progress.phase = "ssh"
   local session, err = way.core.ssh.connect(stream, options)
-  if err and err.reason == "ssh.auth-refused" and options.certificate then
-    err = errors.with(err, { remedy = NO_ROLE })
-  end
   local text, certified
   if session then
     text, certified = session:new_key()
@@ -191,7 +196,7 @@ local function ssh_session(way, stream)
   if text then
     way.context.log(certified and "warn" or "info", text)
   end
-  return session, err and explain(err, options.timeout, way.progress)
+  return session, err and blame(err, options, way.progress)
 end
 
 -- Only what a jump host takes over from the target's options.
@@ -201,6 +206,18 @@ local function hop_options(opts)
     connect_timeout = opts.connect_timeout, enable = opts.enable }
 end
 
+local function login_of(target, opts, context)
+  local conf, err = context:ssh_config()
+  local certificate
+  if conf and opts.entra then
+    certificate, err = context:certificate(target)
+  end
+  if not conf or err then
+    return nil, err
+  end
+  return logins.of(target, opts, conf, certificate)
+end
+
 local function reach(target, opts, progress, context, chain)
   local core = context.core
   local chosen, err = settings.fill(opts, { "connect_timeout" },
@@ -208,16 +225,8 @@ local function reach(target, opts, progress, context, chain)
   if not chosen then
     return nil, err
   end
-  local conf
-  conf, err = context:ssh_config()
-  local certificate, login
-  if conf and opts.entra then
-    certificate, err = context:certificate(target)
-    conf = certificate and conf
-  end
-  if conf then
-    login, err = logins.of(target, opts, conf, certificate)
-  end
+  local login
+  login, err = login_of(target, opts, context)
   if not login then
     return nil, err
   end

@@ -11,7 +11,7 @@ local EPIPE = 32 -- Linux
 
 -- Commands in the order that help shows them.
 cli.COMMANDS = { "run", "repl", "exec", "proxy", "ssh-config", "machines", "login", "logout",
-  "account", "token", "emulator", "version", "help" }
+  "account", "token", "cert", "emulator", "version", "help" }
 
 local KNOWN = {}
 for _, name in ipairs(cli.COMMANDS) do

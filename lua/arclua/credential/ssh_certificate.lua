@@ -29,12 +29,12 @@ local function own_key(self)
   if self.key then
     return self.key
   end
-  local waiting, err = self.core.cond(), nil
+  local waiting = self.core.cond()
   self.making = waiting
-  self.key, err = self.core.crypto.ssh_key()
-  self.making = nil
+  local key, err = self.core.crypto.ssh_key()
+  self.key, self.making = key, nil
   waiting:broadcast()
-  return self.key, err
+  return key, err
 end
 
 local function scopes(self)
