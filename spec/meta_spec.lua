@@ -6,7 +6,7 @@ local core = require "arclua.core"
 local TYPES = {
   Task = "arclua.task", Stream = "arclua.stream", Process = "arclua.process",
   RelayInfo = "arclua.relayinfo", Session = "arclua.session", Server = "arclua.server",
-  Conn = "arclua.conn",
+  Conn = "arclua.conn", SshKey = "arclua.ssh_key", SshCertificate = "arclua.ssh_certificate",
 }
 
 local function stubbed()

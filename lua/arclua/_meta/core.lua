@@ -215,6 +215,38 @@ function ClientCertificate:chain() end          -- base64 of DER, its own first,
 ---@return arclua.Secret
 function ClientCertificate:sign(header, claims) end
 function ClientCertificate:close() end
+--- An RSA key pair in memory, made in a thread: to be certified for SSH. bits: 2048 to 8192, default 3072.
+---@return arclua.SshKey|nil, arclua.Error?
+function core.crypto.ssh_key(bits) end
+--- The public half of somebody's key: the line of a *.pub file; name: the file's, for the error. Errors: config (ssh.bad-key).
+---@return arclua.SshKey|nil, arclua.Error?
+function core.crypto.ssh_public_key(line, name) end
+---@class arclua.SshKey
+local SshKey = {}
+function SshKey:id() end                -- SHA-256 of its JWK's numbers in hex: the JWK's kid
+function SshKey:jwk() end               -- JSON: { kty = "RSA", n, e, kid }
+function SshKey:public(comment) end     -- "ssh-rsa AAAA… comment"
+function SshKey:is_private() end        -- whether the private half is here
+function SshKey:pem() end               -- PKCS #8: Secret; raises without the private half
+function SshKey:sign(data) end          -- a signature as SSH writes it, rsa-sha2-256; raises likewise
+function SshKey:close() end
+--- An OpenSSH certificate from its line or base64. With key it must be one to log in with: a user's, of that key, valid
+--- now, with a name. Errors: protocol (also entra.bad-certificate), auth (entra.certificate-time).
+---@param text string
+---@param key arclua.SshKey?
+---@return arclua.SshCertificate|nil, arclua.Error?
+function core.crypto.ssh_certificate(text, key) end
+---@class arclua.SshCertificate
+local SshCertificate = {}
+function SshCertificate:type() end             -- "ssh-rsa-cert-v01@openssh.com", "user" or "host"
+function SshCertificate:key_id() end           -- what sshd logs
+function SshCertificate:serial() end           -- decimal text
+function SshCertificate:principals() end       -- names: strings
+function SshCertificate:validity() end         -- from, before: seconds since 1970
+function SshCertificate:extensions() end       -- name → what it says, "" for most
+function SshCertificate:critical_options() end -- likewise
+function SshCertificate:line(comment) end      -- as a *-cert.pub file has it, without newline
+function SshCertificate:close() end
 --- claims JSON text of a token that was signed (PS256) with this PEM certificate's key | nil, err.
 function core.crypto.jwt_verify_certificate(pem, token) end
 --- A certificate of one day for an application, signed by itself.

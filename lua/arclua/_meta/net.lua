@@ -21,8 +21,10 @@ function core.http.request(opts) end
 core.token = {}
 --- One POST of a form to a token endpoint, or without a form a GET. form values: strings or Secrets; headers: see http.request.
 --- assertion: the answer is {"value": token}, as GitHub's service gives; info then tells only when it came.
----@param opts { url: string, form: table<string,string|arclua.Secret>?, headers: table?, assertion: boolean?, ca: string?, timeout: number? }
----@return arclua.Secret|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret?, id_token=Secret? }
+--- ssh_key: it is certified: the three fields of token_type=ssh-cert are added, and the certificate, checked, is the value.
+--- Errors then also: protocol (entra.bad-certificate), auth (entra.no-certificate: another token came; entra.certificate-time).
+---@param opts { url: string, form: table<string,string|arclua.Secret>?, headers: table?, assertion: boolean?, ssh_key: arclua.SshKey?, ca: string?, timeout: number? }
+---@return arclua.Secret|arclua.SshCertificate|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret?, id_token=Secret? }
 function core.token.request(opts) end
 --- One POST that asks for a device code; the secret is the code that is polled with.
 ---@param opts { url: string, form: table<string,string|arclua.Secret>, ca: string?, timeout: number? }

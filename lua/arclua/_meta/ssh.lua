@@ -13,6 +13,7 @@ core.ssh = {}
 ---@field identities string[]?         key files in order: private, or public with its private half in the agent;
 ---PATH-cert.pub beside one counts
 ---@field identities_only boolean?     of the agent's keys, only those of the identities
+---@field certificate arclua.SshCertificate?  with its private key in memory: offered before all others
 ---@field certificates string[]?       more certificate files, for identities or keys of the agent
 ---@field agent boolean|string|nil     default true: also the keys of $SSH_AUTH_SOCK; a string: of this socket
 ---@field passphrase arclua.Secret?    for encrypted identities
@@ -84,5 +85,9 @@ function Session:issue() end
 function Session:new_key() end
 --- Makes an ed25519 key pair PATH (0600) and PATH.pub; returns the public line | nil, err.
 function core.ssh.keygen(path, comment) end
+--- Writes a key pair: PATH (0600) with the private text, PATH.pub with the public line; files that exist are not touched.
+---@param private arclua.Secret
+---@return true|nil, arclua.Error?
+function core.ssh.write_pair(path, private, public) end
 
 return core
