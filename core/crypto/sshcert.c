@@ -10,7 +10,7 @@
 #include "util/utf8.h"
 
 static const char SUFFIX[] = "-cert-v01@openssh.com";
-static const char RSA[] = "ssh-rsa-cert-v01@openssh.com";
+static const char RSA_TYPE[] = "ssh-rsa-cert-v01@openssh.com";
 
 enum { PRINCIPALS_MAX = 256 }; /* OpenSSH's own limit */
 
@@ -113,7 +113,7 @@ static bool read_type(struct arc_sshcert *cert, struct arc_cursor *cur,
 static void read_key(struct arc_sshcert *cert, struct arc_cursor *cur,
                      int fields) {
   take(cur); // the nonce
-  if (!strcmp(cert->type, RSA)) {
+  if (!strcmp(cert->type, RSA_TYPE)) {
     cert->e = take(cur);
     cert->n = take(cur);
     return;
@@ -224,8 +224,8 @@ struct arc_err *arc_sshcert_check(const struct arc_sshcert *cert,
                                   const struct arc_sshkey *key, double now) {
   struct arc_span list = cert->principals, first = {NULL, 0};
   const char *why =
-      cert->kind != ARC_SSHCERT_USER ? "it is not for users"
-      : strcmp(cert->type, RSA) != 0 ? "it is not of an RSA key"
+      cert->kind != ARC_SSHCERT_USER      ? "it is not for users"
+      : strcmp(cert->type, RSA_TYPE) != 0 ? "it is not of an RSA key"
       : !arc_sshkey_is(key, cert->e.at, cert->e.n, cert->n.at, cert->n.n)
           ? "it is of another key"
       : !arc_sshcert_next(&list, &first) || !first.n ? "it names no user"

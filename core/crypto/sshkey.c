@@ -125,6 +125,8 @@ bool arc_sshkey_blob(const struct arc_sshkey *key, struct arc_buf *to) {
 
 bool arc_sshkey_private(const struct arc_sshkey *key) { return key->pair; }
 
+EVP_PKEY *arc_sshkey_pair(const struct arc_sshkey *key) { return key->pair; }
+
 struct arc_secret *arc_sshkey_pem(const struct arc_sshkey *key) {
   struct arc_secret *pem = NULL;
   BIO *bio = key->pair ? BIO_new(BIO_s_secmem()) : NULL;

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include <openssl/types.h>
+
 #include "loop/loop.h"
 #include "util/buf.h"
 #include "util/secret.h"
@@ -40,6 +42,8 @@ bool arc_sshkey_blob(const struct arc_sshkey *key, struct arc_buf *to);
 /* Whether the private half is here; its PKCS #8 PEM, or NULL. */
 bool arc_sshkey_private(const struct arc_sshkey *key);
 struct arc_secret *arc_sshkey_pem(const struct arc_sshkey *key);
+/* The pair, borrowed, or NULL. */
+EVP_PKEY *arc_sshkey_pair(const struct arc_sshkey *key);
 /* Appends a signature as SSH writes it: "rsa-sha2-256", its bytes (RFC 8332).
  * False without the private half, or when the library fails. */
 bool arc_sshkey_sign(const struct arc_sshkey *key, const void *data, size_t n,

@@ -5,6 +5,8 @@
 
 #include "lua/lcore.h"
 #include "lua/lsession.h"
+#include "lua/lsshkey.h"
+#include "ssh/agent_peer.h"
 #include "ssh/keygen.h"
 #include "ssh/session.h"
 
@@ -93,15 +95,26 @@ static int l_write_pair(lua_State *L) {
   return 1;
 }
 
+static int l_agent(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct arc_err *err = NULL;
+  struct arc_stream *stream = arc_agent_dial(arc_getloop(L), path, &err);
+  if (!stream) {
+    return arc_pushfailnew(L, err);
+  }
+  arc_pushstream(L, stream);
+  return 1;
+}
+
 void arc_open_ssh(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"exec", arc_session_lexec}, {"direct_tcpip", arc_session_ltcpip},
       {"banner", l_banner},        {"issue", l_issue},
       {"new_key", l_new_key},      {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"connect", arc_session_lconnect},
-                                       {"keygen", l_keygen},
-                                       {"write_pair", l_write_pair},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"connect", arc_session_lconnect},      {"keygen", l_keygen},
+      {"write_pair", l_write_pair},           {"agent", l_agent},
+      {"agent_message", arc_sshkey_lmessage}, {NULL, NULL}};
   arc_newtype(L, SESSION, methods, session_close);
   luaL_newmetatable(L, SESSION);
   lua_pushcfunction(L, session_forget);

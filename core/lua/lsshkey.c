@@ -10,6 +10,7 @@
 #include "crypto/base64.h"
 #include "crypto/rsagen.h"
 #include "lua/lcore.h"
+#include "ssh/agent_add.h"
 
 #define KEY_TYPE "arclua.ssh_key"
 #define CERT_TYPE "arclua.ssh_certificate"
@@ -300,6 +301,23 @@ static int l_cert_line(lua_State *L) {
   struct held *held = check_held(L);
   return push_line(L, held->cert->type, held->cert->blob, held->cert->n_blob,
                    opt_comment(L, 2));
+}
+
+int arc_sshkey_lmessage(lua_State *L) {
+  struct held *held = check_held(L);
+  const char *comment = luaL_checkstring(L, 2);
+  lua_Integer seconds = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, held->key && arc_sshkey_private(held->key), 1,
+                "a certificate with its private key expected");
+  luaL_argcheck(L, seconds > 0 && seconds <= UINT32_MAX, 3,
+                "seconds, 1 or more");
+  struct arc_secret *message =
+      arc_agent_add_message(held->key, held->cert, comment, (uint32_t)seconds);
+  if (!message) {
+    return luaL_error(L, "out of memory");
+  }
+  arc_pushsecret(L, message);
+  return 1;
 }
 
 void arc_add_sshkey(lua_State *L) {

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "ssh/agent.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "net/fdstream.h"
@@ -120,24 +118,6 @@ static bool start_worker(struct worker *w) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
   }
   return w->running;
-}
-
-static int dial(const char *path) {
-  struct sockaddr_un to = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof to.sun_path) {
-    return -ENAMETOOLONG;
-  }
-  memcpy(to.sun_path, path, strlen(path) + 1);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) {
-    return -errno;
-  }
-  if (connect(fd, (struct sockaddr *)&to, sizeof to)) {
-    int rc = -errno;
-    close(fd);
-    return rc;
-  }
-  return fd;
 }
 
 /* ---- the agent ------------------------------------------------------------
@@ -337,15 +317,12 @@ struct arc_agent_job *arc_agent_open(struct arc_loop *loop, const char *path,
                                      struct arc_err **err) {
   static const uint8_t list = ARC_AGENT_LIST;
   struct worker *w = worker_of(loop);
-  int fd = dial(path);
-  if (fd < 0) {
-    *err = arc_err_reason("ssh.agent-failed", "connect to the agent %s: %s",
-                          path, strerror(-fd));
+  struct arc_stream *stream = arc_agent_dial(loop, path, err);
+  if (!stream) {
     return NULL;
   }
-  struct arc_stream *stream = arc_fdstream_new(loop, fd, -1, "agent");
   struct arc_agent_job *job = calloc(1, sizeof *job);
-  if (!w || !stream || !job || !(job->path = strdup(path)) ||
+  if (!w || !job || !(job->path = strdup(path)) ||
       uv_async_init(arc_loop_uv(loop), &job->async, answered)) {
     arc_stream_close(stream);
     free(job ? job->path : NULL);

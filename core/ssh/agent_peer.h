@@ -14,8 +14,16 @@ enum {
   ARC_AGENT_LIST = 11,
   ARC_AGENT_KEYS = 12,
   ARC_AGENT_SIGN = 13,
-  ARC_AGENT_SIGNED = 14
+  ARC_AGENT_SIGNED = 14,
+  ARC_AGENT_ADD = 25, /* with constraints */
+  ARC_AGENT_LIFETIME = 1
 };
+
+struct arc_err;
+
+/* A stream to the agent whose socket is at path. NULL sets *err (owned). */
+struct arc_stream *arc_agent_dial(struct arc_loop *loop, const char *path,
+                                  struct arc_err **err);
 
 struct arc_agent_peer {
   struct arc_stream *stream; /* owned; NULL: gone */

@@ -24,18 +24,28 @@ describe("cert", function()
     assert.equal(0, process:wait().status)
   end
 
-  -- OpenSSH's own client, by the proxy: what `id -un` prints there.
-  local function ssh(key, user)
-    local process <close> = assert(core.process.spawn { stderr = "null",
-      env = cli.environment { HOME = dir }, args = { "ssh", "-F", "none", "-i", key, "-l", user,
-        "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
-        "-o", "UserKnownHostsFile=" .. at "known", "-o", "ProxyCommand=" .. program.path
-          .. " proxy %h", "web-01", "id -un" } })
+  -- OpenSSH's own client, by the proxy: what `id -un` prints there. changes: to the environment.
+  local function ssh(options, user, words, changes)
+    local env = { HOME = dir }
+    for name, value in pairs(changes or {}) do
+      env[name] = value
+    end
+    local args = { "ssh", "-F", "none", "-l", user, "-o", "BatchMode=yes", "-o",
+      "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=" .. at "known", "-o", "ProxyCommand="
+        .. program.path .. " proxy " .. (words or "") .. " %h" }
+    table.move(options, 1, #options, #args + 1, args)
+    table.move({ "web-01", "id -un" }, 1, 2, #args + 1, args)
+    local process <close> = assert(core.process.spawn { stderr = "file:" .. at "err", args = args,
+      env = cli.environment(env) })
     local stream, text = process:stdout(), ""
     for chunk in function() return stream:read() end do
       text = text .. chunk
     end
     return process:wait().status, text
+  end
+
+  local function by_key(name, user)
+    return ssh({ "-i", at(name), "-o", "IdentitiesOnly=yes" }, user)
   end
 
   it_runs("makes a key beside the certificate, and ssh logs in with it", function()
@@ -50,7 +60,7 @@ describe("cert", function()
     end
     local line = core.sys.read_file(at "entra-cert.pub")
     assert.truthy(line:find "^ssh%-rsa%-cert%-v01@openssh%.com %S+\n$")
-    local status, name = ssh(at "entra", user)
+    local status, name = by_key("entra", user)
     assert.same({ 0, user .. "\n" }, { status, name })
   end)
 
@@ -78,10 +88,28 @@ describe("cert", function()
       told.private_key, told.user })
     assert.same({ cli.e.state.object_id }, told.principals)
     assert.truthy(told.valid_before:find "^%d+%-%d%d%-%d%dT")
-    assert.equal(0, (ssh(at "mine", told.user)))
+    assert.equal(0, (by_key("mine", told.user)))
     ended = cli.run { "cert", "-p", at "mine.pub", "-f", at "elsewhere" }
     assert.equal(0, ended.status, ended.err)
     assert(core.sys.stat(at "elsewhere"))
+  end)
+
+  it_runs("is given to the SSH agent by proxy --entra, once", function()
+    local user, before = cli.e.state.object_id, #cli.e.log:find { event = "certificate" }
+    local agent <close> = assert(core.process.spawn { args = { "ssh-agent", "-D", "-a",
+      at "agent" }, stdout = "null", stderr = "null", env = { LD_PRELOAD = false } })
+    while not core.sys.stat(at "agent") do
+      core.sleep(0.005)
+    end
+    for _ = 1, 2 do
+      local status, name = ssh({}, user, "--entra", { SSH_AUTH_SOCK = at "agent" })
+      assert.same({ 0, user .. "\n" }, { status, name }, core.sys.read_file(at "err"))
+    end
+    assert.equal(before + 1, #cli.e.log:find { event = "certificate" })
+    agent:kill "TERM"
+    local status = ssh({}, user, "--entra", { SSH_AUTH_SOCK = false })
+    assert.equal(255, status)
+    assert.truthy(core.sys.read_file(at "err"):find("SSH_AUTH_SOCK names none", 1, true))
   end)
 
   it_runs("puts id_rsa beside a file of another name, as az does", function()

@@ -89,5 +89,12 @@ function core.ssh.keygen(path, comment) end
 ---@param private arclua.Secret
 ---@return true|nil, arclua.Error?
 function core.ssh.write_pair(path, private, public) end
+--- A stream to the SSH agent whose socket is at path. Errors: auth (ssh.agent-failed).
+---@return arclua.Stream|nil, arclua.Error?
+function core.ssh.agent(path) end
+--- The message that gives an agent a certificate (with its private key) for so many seconds.
+---@param certificate arclua.SshCertificate
+---@return arclua.Secret
+function core.ssh.agent_message(certificate, comment, seconds) end
 
 return core

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- arclua proxy MACHINE [PORT]: OpenSSH's ProxyCommand.
+local agent_key = require "arclua.openssh.agent_key"
 local command = require "arclua.cli.command"
 local connect = require "arclua.connect"
 local convert = require "arclua.convert"
@@ -36,6 +37,7 @@ local function parser()
     it:option("--connect-timeout", "Until connected (60s; 180s after a change of ours).")
       :argname "DURATION":convert(convert.option("--connect-timeout",
         settings.KEYS.connect_timeout)),
+    it:flag("--entra", "First put a certificate of Entra's into the SSH agent."),
     it:flag("--enable", "Set the machine up for SSH where that is missing."),
     it:flag("--replace", "With --enable and a port: change the port for all users."))
   return it
@@ -62,6 +64,13 @@ local function reach(values)
   local azure, err = command.login()
   if not azure then
     return nil, err
+  end
+  if values.entra then
+    local ok
+    ok, err = agent_key.provide(core, azure)
+    if not ok then
+      return nil, err
+    end
   end
   local machine, stream
   machine, err = find(azure, values.machine)

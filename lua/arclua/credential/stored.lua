@@ -11,8 +11,8 @@ local Source = {}
 Source.__index = Source
 
 local AGAIN = "run `arclua login` again"
-local FOR_LOGIN = AGAIN .. "; where logins to machines have a policy of their own, run this once at "
-  .. "a terminal, which asks for what is missing"
+local FOR_LOGIN = AGAIN .. "; where logins to machines have a policy of their own, run this once "
+  .. "at a terminal, which asks for what is missing"
 
 ---@param account table  of the store
 ---@param context { cloud: arclua.Cloud, tenant: string?, core: table, store: string? }

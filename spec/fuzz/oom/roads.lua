@@ -3,6 +3,8 @@
 -- Each is { name, run = fn(), before = fn()?, after = fn()? }; only run is short of memory, and
 -- gives whether all went well, or nil, err.
 local core = require "arclua.core"
+local json = require "arclua.json"
+local ssh_ca = require "arclua.emulator.ssh_ca"
 local sshlab = require "sshlab"
 
 local sys = core.sys
@@ -91,6 +93,34 @@ local function forwarding(lab)
     end }
 end
 
+-- A login with a key pair in memory and its certificate, which is read anew each time.
+local function certified()
+  local lab, key, ca = sshlab.new(), assert(core.crypto.ssh_key(2048)),
+    assert(core.crypto.ssh_key(2048))
+  local jwk, now = json.decode(key:jwk()), math.floor(core.time())
+  local text = ssh_ca.sign(ca, { e = core.crypto.unbase64(jwk.e),
+    n = "\0" .. core.crypto.unbase64(jwk.n), key_id = "road", principals = { lab.user },
+    valid_after = now - 60, valid_before = now + 86400, extensions = "" })
+  assert(sys.write_file(lab:path "ca.pub", ca:public() .. "\n", 420))
+  local sshd
+  return { name = "a certificate in memory",
+    before = function() sshd = lab:start { "TrustedUserCAKeys=" .. lab:path "ca.pub" } end,
+    run = function()
+      local certificate <close>, err = core.crypto.ssh_certificate(text, key)
+      if not certificate then
+        return nil, err
+      end
+      local session
+      session, err = core.ssh.connect(sshd:stream(), lab:options { identities = {},
+        certificate = certificate, timeout = LIMIT })
+      if session then
+        session:close()
+      end
+      return session ~= nil or nil, err
+    end,
+    after = function() sshd:close() end }, lab
+end
+
 -- A lab whose user has a locked key, and one in the agent.
 local function with_keys()
   local lab = sshlab.new()
@@ -109,7 +139,8 @@ function roads.open()
   local keys, agent = with_keys()
   local words = sshlab.new()
   words:password(RIGHT)
-  roads.things = { agent, keys, words }
+  local certificate, trusting = certified()
+  roads.things = { agent, keys, words, trusting }
   local list = {
     login("a locked key", keys, function()
       return { identities = { keys:path "locked" }, prompt = answers() }
@@ -121,6 +152,7 @@ function roads.open()
       return { identities = {}, password = core.secret "wrong", prompt = answers() }
     end),
     forwarding(keys),
+    certificate,
   }
   if sshlab.has_pam() then
     local asks = sshlab.new()
