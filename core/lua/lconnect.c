@@ -303,12 +303,17 @@ int arc_session_lconnect(lua_State *L) {
       .rekey_bytes = (uint64_t)given.rekey_bytes,
       .rekey_seconds = (uint32_t)given.rekey_seconds,
       .windows = choose(L, "os", given.os, systems) == 1};
-  lua_getfield(L, AT_OPTIONS, "certificate");
-  opts.certified = arc_optcertified(L, -1, "certificate");
   check_agent(L, &opts);
   check_hashing(L, &opts);
   check_prompt(L, &opts);
   check_methods(L, &opts);
+  struct arc_err *err = NULL;
+  lua_getfield(L, AT_OPTIONS, "certificate");
+  opts.certified = arc_optcertified(L, -1, "certificate", &err);
+  if (err) {
+    arc_stream_close(arc_takestream(L, AT_STREAM));
+    return arc_pushfailnew(L, err);
+  }
   struct arc_loop *loop = arc_getloop(L);
   login->op = arc_session_connect(loop, arc_takestream(L, AT_STREAM), &opts);
   return go_on(L, LUA_OK, FROM_START);

@@ -208,9 +208,9 @@ void arc_pushsshcert(lua_State *L, struct arc_sshcert *cert,
 }
 
 struct arc_certified *arc_optcertified(lua_State *L, int index,
-                                       const char *option) {
+                                       const char *option,
+                                       struct arc_err **err) {
   struct held *held = luaL_testudata(L, index, CERT_TYPE);
-  struct arc_err *err = NULL;
   if (lua_isnil(L, index)) {
     return NULL;
   }
@@ -219,12 +219,7 @@ struct arc_certified *arc_optcertified(lua_State *L, int index,
                option);
   }
   if (!held->certified) {
-    held->certified = arc_certified_new(held->key, held->cert, &err);
-  }
-  if (err) {
-    arc_pusherror(L, err);
-    arc_err_unref(err);
-    lua_error(L);
+    held->certified = arc_certified_new(held->key, held->cert, err);
   }
   return held->certified;
 }

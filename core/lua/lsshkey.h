@@ -19,9 +19,11 @@ void arc_pushsshcert(lua_State *L, struct arc_sshcert *cert,
                      struct arc_sshkey *key);
 /* ssh.agent_message: (certificate, comment, seconds), a secret. */
 int arc_sshkey_lmessage(lua_State *L);
-/* What to log in with, borrowed from the certificate at index; NULL for nil.
- * Raises when it is closed or came without its private key. */
+/* What to log in with, borrowed from the certificate at index; NULL for nil,
+ * and with *err (owned) when it cannot be used. Raises when it is closed or
+ * came without its private key. */
 struct arc_certified *arc_optcertified(lua_State *L, int index,
-                                       const char *option);
+                                       const char *option,
+                                       struct arc_err **err);
 
 #endif
