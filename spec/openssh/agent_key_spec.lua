@@ -64,6 +64,12 @@ describe("a certificate for the agent", function()
       os.remove(lab:path "agent")
       local running <close> = lab:agent { args = { "ssh-agent", "-D", "-a", lab:path "agent" },
         stdin = "null", stdout = "null", stderr = "null" }
+      local probe = core.ssh.agent(lab:path "agent") -- the socket is there before it listens
+      while not probe do
+        core.sleep(0.005)
+        probe = core.ssh.agent(lab:path "agent")
+      end
+      probe:close()
       fn()
       running:kill "TERM"
     end)

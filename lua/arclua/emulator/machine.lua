@@ -92,22 +92,33 @@ local function own(emulator, path)
   return not who.drop or core.sys.chown(path, who.uid, who.gid)
 end
 
--- The passwd files: the machine's, and what the accounts of Entra see of it.
-local function make_accounts(emulator, m)
+-- The machine's passwd file: who may log in. Who comes first is whom the user id means.
+local function make_passwd(emulator, m)
   local who, people = emulator.who, ssh_ca.people(emulator.state)
-  local login = { name = who.user, gecos = "arclua emulator" }
-  local names = { login, people.person, people.application }
-  local written = { { "/passwd", m.login == "entra" and { people.person, people.application, login }
-    or m.login == "key" and { login } or names } }
-  for kind, first in pairs(m.login ~= "key" and people or {}) do
-    written[#written + 1] = { "/passwd." .. kind, { first, login } }
+  local names = { { name = who.user, gecos = "arclua emulator" } }
+  if m.login ~= "key" then
+    names[2], names[3] = people.person, people.application
   end
-  for _, file in ipairs(written) do
-    local ok, err = core.sys.write_file(m.dir .. file[1], account.passwd(who, m.home, file[2]), 420)
+  if m.login == "entra" then
+    names = { names[2], names[3], names[1] }
+  end
+  return core.sys.write_file(m.dir .. "/passwd", account.passwd(who, m.home, names), 420)
+end
+
+-- What the accounts of Entra see of it: made when there are certificates.
+local function make_accounts(emulator, m)
+  if m.accounts or m.login == "key" or not emulator.state.ssh_ca.key then
+    return true
+  end
+  local who = emulator.who
+  for kind, first in pairs(ssh_ca.people(emulator.state)) do
+    local ok, err = core.sys.write_file(m.dir .. "/passwd." .. kind,
+      account.passwd(who, m.home, { first, { name = who.user, gecos = "arclua emulator" } }), 420)
     if not ok then
       return nil, err
     end
   end
+  m.accounts = true
   return true
 end
 
@@ -118,7 +129,7 @@ local function make(emulator, m)
   for _, step in ipairs {
     function() return core.ssh.keygen(dir .. "/host_key", m.name) end,
     function() return core.sys.write_file(dir .. "/sshd_config", config_of(emulator, m), 384) end,
-    function() return make_accounts(emulator, m) end,
+    function() return make_passwd(emulator, m) end,
     function() return core.sys.write_file(dir .. "/sshd.log", "", 384) end,
     function() return m.os ~= "windows" or windows.make(dir, m.shell) end,
   } do
@@ -188,6 +199,9 @@ end
 ---@return arclua.Process|nil, arclua.Error?
 function machine.start_sshd(emulator, m, watch)
   local ok, err = prepare(emulator, m)
+  if ok then
+    ok, err = make_accounts(emulator, m)
+  end
   if not ok then
     return nil, err
   end

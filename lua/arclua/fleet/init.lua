@@ -200,7 +200,7 @@ end
 
 --- Runs a command on every machine: a string is a shell line, a list of words arrives as written.
 --- Whatever happens, the report has a result for each machine.
---- Errors: only when names could not be looked up.
+--- Errors: only when names could not be looked up, or with `entra` there is no certificate.
 ---@param command string|string[]  quoted for sh, or PowerShell on Windows
 ---@param more arclua.FleetOptions?  for this command only
 ---@return arclua.Report|nil, arclua.Error?
