@@ -8,6 +8,8 @@ local emulated = require "emulated"
 local fleet = require "arclua.fleet"
 local json = require "arclua.json"
 local program = require "program"
+local sshlab = require "sshlab"
+local sshtcp = require "sshtcp"
 
 local with = emulated.spec
 local ONLY = { machines = { { name = "web-01", login = "entra" }, { name = "web-02",
@@ -221,6 +223,22 @@ describe("arclua exec --entra", function()
     end)
   end
 
+  with("logs in on hosts that are reached directly, too", { machines = 1 }, function(e)
+    local lab = sshlab.new()
+    assert(core.sys.write_file(lab:path "principals", e.state.object_id .. "\n", 420))
+    local server = sshtcp.start(lab, { "TrustedUserCAKeys=" .. e.state.ssh_ca.path,
+      "AuthorizedPrincipalsFile=" .. lab:path "principals" })
+    local host = "127.0.0.1:" .. server.port
+    local ended = run(e, { "exec", "--direct", "--entra", "-l", lab.user, host, "--", "echo in" })
+    local other = run(e, { "exec", "--direct", "--entra", "-l", lab.user .. "x", host, "--",
+      "echo in" })
+    server:close()
+    lab:close()
+    assert.equal(0, ended.status, ended.err)
+    assert.truthy(ended.out:find("in", 1, true))
+    assert.equal(4, other.status)
+  end)
+
   local STORED = { AZURE_CLIENT_ID = false, AZURE_CLIENT_SECRET = false, AZURE_TENANT_ID = false }
 
   local function store(e)
@@ -283,6 +301,38 @@ describe("arclua exec --entra", function()
         or e.state.object_id, 1, true), ended.out)
     end)
   end
+
+  -- An `az` that is arclua itself, signed in as the application; with or without its extension.
+  local AZ = [[#!/bin/sh
+export AZURE_CLIENT_SECRET=%s
+case "$1 $2" in
+"account get-access-token") exec "%s" token -o json --credential environment ;;
+"ssh cert") %s
+  exec "%s" cert --public-key "$4" --file "$6" --credential environment ;;
+esac
+]]
+  local NO_EXTENSION = "echo \"ERROR: 'ssh' is misspelled or not recognized by the system.\" >&2; "
+    .. "exit 2"
+
+  with("logs in as whom the Azure CLI knows, where it has its extension", ONLY, function(e)
+    local dir = e.env.ARCLUA_STATE .. "-bin"
+    assert(core.sys.mkdir(dir, 448))
+    local env = { PATH = dir .. ":" .. os.getenv "PATH", AZURE_CLIENT_SECRET = false }
+    local function with_az(extension)
+      assert(core.sys.write_file(dir .. "/az", AZ:format(e.env.AZURE_CLIENT_SECRET, program.path,
+        extension, program.path), 448))
+      return run(e, { "exec", "--credential", "azure_cli", "--entra", "--all", "--", "id -un" },
+        env)
+    end
+    local ended = with_az ":"
+    assert.equal(0, ended.status, ended.err)
+    assert.truthy(ended.out:find(e.state.object_id, 1, true))
+    assert.equal(1, #e.log:find { event = "certificate" })
+    ended = with_az(NO_EXTENSION)
+    assert.equal(1, ended.status)
+    assert.truthy(ended.err:find("no extension ssh", 1, true), ended.err)
+    assert.truthy(ended.err:find("run `arclua login`", 1, true))
+  end)
 
   for _, way in ipairs { "imds", "app-service" } do
     with("is refused to a managed identity: " .. way, { machines = ONLY.machines,

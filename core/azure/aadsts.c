@@ -42,6 +42,9 @@ const struct arc_aadsts arc_aadsts_codes[] = {
      "give the trace id to an administrator"},
     {65001, "nobody has consented to this use of the application",
      "an administrator consents, or sign in once with a browser"},
+    {65002, "the application may not ask for this resource",
+     "for SSH certificates sign in as the Azure CLI's application: arclua "
+     "login without --client-id"},
     {70008, "the sign-in has expired", "sign in again: arclua login"},
     {70043, "a policy ends sign-ins of this age",
      "sign in again: arclua login"},
