@@ -48,6 +48,29 @@ describe("cert", function()
     return ssh({ "-i", at(name), "-o", "IdentitiesOnly=yes" }, user)
   end
 
+  it_runs("renews only what ends soon, in silence", function()
+    local args = { "cert", "--renew", "--file", at "entra-cert.pub" }
+    local function renew()
+      local ended = cli.run(args)
+      assert.equal(0, ended.status, ended.err)
+      assert.equal("", ended.out)
+      return core.sys.read_file(at "entra-cert.pub")
+    end
+    local first = renew()
+    assert.equal(first, renew())
+    assert(core.sys.write_file(at "entra-cert.pub", "damaged\n"))
+    local second = renew()
+    assert.not_equal(first, second)
+    local fault = cli.e:fault { at = "certificate", kind = "short-lived",
+      lifetime = 200 }
+    assert(core.sys.remove(at "entra-cert.pub"))
+    local short = renew()
+    cli.e:clear(fault)
+    assert.not_equal(short, renew())
+    table.insert(args, "-ojson")
+    assert.equal(2, cli.run(args).status)
+  end)
+
   it_runs("makes a key beside the certificate, and ssh logs in with it", function()
     local user = cli.e.state.object_id
     local ended = cli.run { "cert", "--file", at "entra-cert.pub" }

@@ -8,6 +8,7 @@ local it_runs, run, shell = cli.it, cli.run, cli.shell
 describe("arclua ssh-config", function()
   cli.with {
     { name = "web-01" }, { name = "db-01", group = "rg-db" },
+    { name = "entra-01", group = "rg-entra", login = "entra" },
   }
 
   local home
@@ -40,7 +41,7 @@ describe("arclua ssh-config", function()
       home .. "/arc" }
     assert.equal(0, ended.status, ended.err)
     assert.equal("", ended.out)
-    assert.matches("2 machines in ", ended.err, 1, true)
+    assert.matches("3 machines in ", ended.err, 1, true)
     assert.matches("put this at the top of ~/.ssh/config: Include " .. home, ended.err, 1, true)
     assert.matches("db-01\n7\n", ssh "rg-db-db-01 'echo $ARC_MACHINE; exit 7'", 1, true)
     assert.matches("web-01\n0\n", ssh_by_alias(), 1, true)
@@ -58,6 +59,19 @@ describe("arclua ssh-config", function()
     assert.matches("^Host %*%.arc\n", ended.out)
     assert(core.sys.write_file(home .. "/arc", ended.out))
     assert.matches("web-01\n0\n", ssh_by_alias(), 1, true)
+  end)
+
+  it_runs("renews a certificate of Entra's when ssh is called", function()
+    local ended = at_home { "ssh-config", "entra-01", "--entra", "--host-key-policy", "accept-new",
+      "-f", home .. "/arc" }
+    assert.equal(0, ended.status, ended.err)
+    local user, file = cli.e.state.object_id, home .. "/arc-entra-cert.pub"
+    local first = core.sys.read_file(file)
+    assert.matches(user .. "\n0\n", ssh "rg-entra-entra-01 'id -un'", 1, true)
+    assert.equal(first, core.sys.read_file(file)) -- good for long: left alone
+    assert(core.sys.remove(file))
+    assert.matches(user .. "\n0\n", ssh(alias("entra-01", "rg-entra") .. " 'id -un'"), 1, true)
+    assert.not_equal(first, core.sys.read_file(file))
   end)
 
   it_runs("lets ~/.ssh/config include the file, once", function()
@@ -100,7 +114,9 @@ describe("arclua ssh-config", function()
 
   it_runs("refuses lines that contradict themselves, status 2", function()
     for text, args in pairs { ["no machines selected"] = {},
-        ["needs --file"] = { "a", "--include" },
+        ["'--include' needs --file"] = { "a", "--include" },
+        ["'--entra' needs --file"] = { "a", "--entra" },
+        ["its own user"] = { "a", "--entra", "-f", "x", "-l", "y" },
         ["about all machines"] = { "--wildcard", "a" },
         ["without --host"] = { "--wildcard", "--host", "{name}" },
         ["{name} expected"] = { "a", "--host", "x" },

@@ -75,6 +75,26 @@ describe("stanzas for machines", function()
         proxy = { "/opt/arc lua/arclua", "--cloud", "/a b.json" } }))
   end)
 
+  it("have a certificate of Entra's renewed for all of them", function()
+    local entra = { renew = { "/usr/bin/arc lua", "cert" }, key = "/k",
+      certificate = "/k-cert.pub" }
+    local full = "web-01.rg-prod." .. SUB .. ".arc"
+    local text = export.machines({ machine "Web-01" }, opts { user = "a@b", entra = entra })
+    assert.equal(("Match originalhost RG-Prod-Web-01,%s exec \"'/usr/bin/arc lua' cert\"\n"
+      .. "  User a@b\n  IdentityFile /k\n  CertificateFile /k-cert.pub\n  IdentitiesOnly yes\n\n"
+      .. "Host "):format(full), text:sub(1, text:find("Host RG", 1, true) + 4))
+    assert.is_nil(text:find("User", text:find("\nHost", 1, true), true))
+    assert.matches("^Match originalhost %*%.arc exec",
+      (export.wildcard(opts { user = "a@b", entra = entra })))
+    entra.renew[1] = '/a"b'
+    for _, make in ipairs { function(o) return export.machines({ machine "a" }, o) end,
+        export.wildcard } do
+      local got, err = make(opts { user = "a@b", entra = entra })
+      assert.is_nil(got)
+      assert.matches("double quote", err.message, 1, true)
+    end
+  end)
+
   it("refuse what cannot be said", function()
     for _, changes in ipairs { { user = "a\nb" }, { identity = { "/a\nb" } },
         { known_hosts = "/${X}" }, { proxy = { "/a\nb" } } } do

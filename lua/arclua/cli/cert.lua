@@ -11,7 +11,7 @@ local paths = require "arclua.paths"
 
 local cert = { name = "cert", summary = "write an Entra SSH certificate for OpenSSH" }
 
-local USAGE = "arclua cert --file F [--public-key F]\n"
+local USAGE = "arclua cert --file F [--public-key F] [--renew]\n"
   .. "       arclua cert --public-key F"
 local EPILOG = [[
 ssh then needs the key and the user's name, which are printed:
@@ -20,6 +20,8 @@ ssh then needs the key and the user's name, which are printed:
 
 local TAIL = "-cert.pub"
 local MAX_KEY = 65536
+-- A certificate is renewed so many seconds before its end.
+local MARGIN = 300
 
 local function parser()
   local it = options.parser("arclua cert", "Writes an SSH certificate of Entra's, good for an "
@@ -28,6 +30,7 @@ local function parser()
     :argname "F"
   it:option("-f --file", "Write the certificate here (NAME-cert.pub); without --public-key for the "
     .. "key NAME beside it, which is made when it is not there."):argname "F"
+  it:flag("--renew", "Only when the certificate there has less than five minutes left; silent.")
   it:option("-o --output", "text (default) or json."):argname "FORMAT"
   return it
 end
@@ -87,10 +90,34 @@ local function write(plan, key, made, certificate)
   return core.sys.write_file(plan.file, certificate:line() .. "\n")
 end
 
--- Signs in, certifies, writes: what there is to tell | nil, err.
-local function make(values)
+-- The certificate in the file, while it is this key's and good for some minutes more.
+local function good(plan, key)
+  local text = core.sys.read_file(plan.file, MAX_KEY)
+  local certificate = text and core.crypto.ssh_certificate(text, key)
+  if not certificate then
+    return nil
+  end
+  local _, to = certificate:validity()
+  return to - MARGIN > core.time() and certificate or nil
+end
+
+local function tell(plan, certificate, user, made)
+  local from, to = certificate:validity()
+  return { file = plan.file, key = exists(plan.key) and plan.key or nil, made = made,
+    user = user, principals = certificate:principals(), valid_after = from, valid_before = to }
+end
+
+--- Signs in, certifies, writes the files. Errors: config, auth, and what writing gives.
+---@param values { file: string?, public_key: string?, renew: boolean? }
+---@return { file: string, key: string?, made: boolean?, user: string, principals: string[],
+---   valid_after: number, valid_before: number }|nil, arclua.Error?
+function cert.make(values)
   local plan = plan_of(values)
   local key, err, made = key_of(plan)
+  local kept = key and values.renew and good(plan, key)
+  if kept then
+    return tell(plan, kept, kept:principals()[1]:lower())
+  end
   local azure, certificate, info, ok
   if key then
     azure, err = command.login()
@@ -105,10 +132,7 @@ local function make(values)
   if not ok then
     return nil, err
   end
-  local from, to = certificate:validity()
-  return { file = plan.file, key = exists(plan.key) and plan.key or nil, made = made,
-    user = info.user, principals = certificate:principals(), valid_after = from,
-    valid_before = to }
+  return tell(plan, certificate, info.user, made)
 end
 
 local function utc(seconds)
@@ -142,6 +166,8 @@ local function complaint(values)
     return ("option '--output': text or json expected, got '%s'"):format(format)
   elseif values.file == "" or values.public_key == "" then
     return "the name of a file is empty"
+  elseif values.renew and values.output then
+    return "options '--renew' and '--output' exclude each other: nothing is printed"
   end
 end
 
@@ -154,9 +180,11 @@ function cert.run(argv, base)
   if wrong then
     return command.usage("cert", wrong)
   end
-  local told, err = make(values)
+  local told, err = cert.make(values)
   if not told then
     return command.fail(err)
+  elseif values.renew then
+    return 0
   end
   output.standard(1):line((values.output == "json" and as_json or as_text)(told))
   return 0

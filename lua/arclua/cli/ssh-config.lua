@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- arclua ssh-config [SELECT]: OpenSSH's configuration for machines.
 local block = require "arclua.openssh.block"
+local cert = require "arclua.cli.cert"
 local command = require "arclua.cli.command"
 local convert = require "arclua.convert"
 local errors = require "arclua.errors"
@@ -37,6 +38,7 @@ local function parser()
     it:option("-l --user -u", "User to log in as (ARCLUA_USER)."):argname "USER"
       :convert(setting("--user", "user")),
     it:option("-i --identity", "Private key file (ARCLUA_IDENTITY)."):argname "FILE":count "*",
+    it:flag("--entra", "With a certificate of Entra's, renewed when ssh is called (needs --file)."),
     it:option("--port", "SSH port (default: the configured one)."):argname "N"
       :convert(convert.option("--port", convert.integer(1, 65535))),
     it:option("--host-key-policy", "StrictHostKeyChecking: accept-new, yes or no.")
@@ -48,6 +50,29 @@ local function parser()
   return it
 end
 
+-- The files of Entra's certificate, beside the configuration: into opts; true | nil, err.
+local function add_entra(opts, values)
+  local file = command.absolute(values.file) .. "-entra-cert.pub"
+  local told, err = cert.make { file = file, renew = true }
+  if not told then
+    return nil, err
+  end
+  local renew = table.move(opts.proxy, 1, #opts.proxy, 1, {})
+  table.move({ "cert", "--renew", "--file", file }, 1, 4, #renew + 1, renew)
+  opts.user = told.user
+  opts.entra = { renew = renew, key = told.key, certificate = file }
+  return true
+end
+
+-- Private keys as absolute paths; one with Entra's certificate uses no other.
+local function identities(given, values)
+  local out = {}
+  for i, path in ipairs(type(given) == "string" and { given } or given or {}) do
+    out[i] = command.absolute(path)
+  end
+  return not values.entra and out or nil
+end
+
 -- The options, else what the settings say: export options | nil, err.
 local function login(values, merged, cloud)
   local given = { user = values.user, known_hosts = merged.known_hosts,
@@ -56,13 +81,15 @@ local function login(values, merged, cloud)
   if not opts then
     return nil, err
   end
-  local identity = type(opts.identity) == "string" and { opts.identity } or opts.identity or {}
-  for i, path in ipairs(identity) do
-    identity[i] = command.absolute(path)
+  local out = { user = opts.user, identity = identities(opts.identity, values),
+    host_key_policy = opts.host_key_policy, port = values.port, host = values.host,
+    known_hosts = opts.known_hosts and command.absolute(opts.known_hosts), cloud = cloud,
+    proxy = command.program(merged) }
+  local ok = true
+  if values.entra then
+    ok, err = add_entra(out, values)
   end
-  return { user = opts.user, identity = identity, host_key_policy = opts.host_key_policy,
-    known_hosts = opts.known_hosts and command.absolute(opts.known_hosts), port = values.port,
-    host = values.host, cloud = cloud, proxy = command.program(merged) }
+  return ok and out or nil, err
 end
 
 local function say(text)
@@ -133,15 +160,13 @@ local function machines(values, merged)
   return deliver(text, values, #list == 1 and "1 machine" or #list .. " machines")
 end
 
--- What is wrong with the options together; nil when nothing is.
-local function contradiction(values)
+-- What is wrong with what is selected; nil when nothing is.
+local function wrong_selection(values)
   local selects = select_.is_given(values)
   if values.wildcard and (selects or values.host) then
     return "option '--wildcard' is about all machines: without a selection, without --host"
   elseif not values.wildcard and not selects then
     return NO_SELECTOR
-  elseif values.include and not values.file then
-    return "option '--include' needs --file"
   end
   local ok, err = true, nil
   if values.host then
@@ -150,12 +175,24 @@ local function contradiction(values)
   return not ok and "option '--host': " .. err.message or nil
 end
 
+-- What is wrong with the other options together.
+local function contradiction(values)
+  for _, name in ipairs { "include", "entra" } do
+    if values[name] and not values.file then
+      return ("option '--%s' needs --file"):format(name)
+    end
+  end
+  if values.entra and (values.user or values.identity[1]) then
+    return "option '--entra' has its own user and key: without --user and --identity"
+  end
+end
+
 function ssh_config.run(argv, base)
   local values, merged = command.parse(parser(), "ssh-config", argv, base)
   if not values then
     return merged
   end
-  local wrong = contradiction(values)
+  local wrong = wrong_selection(values) or contradiction(values)
   if wrong then
     return command.usage("ssh-config", wrong)
   end

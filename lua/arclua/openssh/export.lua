@@ -22,6 +22,8 @@ local FIELDS = { name = "name", rg = "resource_group", sub = "subscription" }
 ---@field known_hosts string?      absolute path
 ---@field host_key_policy string?  "accept-new", "yes", "no"
 ---@field command (fun(machine): string[])?  instead of `PROXY proxy ALIAS`: words of the command
+---@field entra { renew: string[], key: string, certificate: string }?  files of a certificate of
+---   Entra's, and the words of the command that renews it; user is the one it names
 
 --- Whether a template names only what there is. Errors: config.
 ---@return true|nil, arclua.Error?
@@ -70,24 +72,49 @@ local function add(lines, make, ...)
   return line ~= nil, err
 end
 
--- Who logs in, with what: the same in all stanzas.
-local function add_login(lines, opts)
-  local ok, err = true, nil
-  if opts.user then
-    ok, err = add(lines, stanza.user, opts.user)
-  end
-  for _, path in ipairs(opts.identity or {}) do
-    if ok then
-      ok, err = add(lines, stanza.path, "IdentityFile", path)
+-- Adds the lines of a list of { make, ... }: true | nil, err.
+local function add_all(lines, list)
+  for _, one in ipairs(list) do
+    local ok, err = add(lines, table.unpack(one))
+    if not ok then
+      return nil, err
     end
   end
-  if ok and opts.known_hosts then
-    ok, err = add(lines, stanza.path, "UserKnownHostsFile", opts.known_hosts)
+  return true
+end
+
+-- Who logs in, with what: the same in all stanzas. Entra's certificate has a stanza of its own.
+local function add_login(lines, opts)
+  local list = {}
+  if opts.user and not opts.entra then
+    list[1] = { stanza.user, opts.user }
   end
-  if ok and opts.host_key_policy then
-    ok, err = add(lines, stanza.plain, "StrictHostKeyChecking", opts.host_key_policy)
+  for _, path in ipairs(opts.identity or {}) do
+    list[#list + 1] = { stanza.path, "IdentityFile", path }
   end
-  return ok, err
+  if opts.known_hosts then
+    list[#list + 1] = { stanza.path, "UserKnownHostsFile", opts.known_hosts }
+  end
+  if opts.host_key_policy then
+    list[#list + 1] = { stanza.plain, "StrictHostKeyChecking", opts.host_key_policy }
+  end
+  return add_all(lines, list)
+end
+
+-- For these hosts the certificate is renewed before ssh reads it; "" without one.
+local function entra_stanza(hosts, opts)
+  local entra, lines = opts.entra, {}
+  if not entra then
+    return ""
+  end
+  local ok, err = add_all(lines, {
+    { stanza.match_exec, hosts, entra.renew },
+    { stanza.user, opts.user },
+    { stanza.path, "IdentityFile", entra.key },
+    { stanza.path, "CertificateFile", entra.certificate },
+    { stanza.plain, "IdentitiesOnly", "yes" },
+  })
+  return ok and stanza.block(lines) .. "\n" or nil, err
 end
 
 -- The command of a stanza: the program with where it goes, and a port.
@@ -122,15 +149,21 @@ end
 ---@return string|nil text, integer|arclua.Error left_out
 function export.machines(machines, opts)
   local names, left_out = short_names(machines, opts.host or export.HOST)
-  local out = {}
+  local hosts, out = {}, {}
   for i, machine in ipairs(machines) do
+    hosts[#hosts + 1] = names[machine]
+    hosts[#hosts + 1] = alias.of(machine, opts.cloud)
     local text, err = machine_stanza(machine, names[machine], opts)
     if not text then
       return nil, err
     end
     out[i] = text
   end
-  return table.concat(out, "\n"), left_out
+  local entra, err = entra_stanza(hosts, opts)
+  if not entra then
+    return nil, err
+  end
+  return entra .. table.concat(out, "\n"), left_out
 end
 
 --- One stanza for every machine that there is or will be, under its alias. Errors: config.
@@ -138,11 +171,15 @@ end
 ---@return string|nil text, arclua.Error?
 function export.wildcard(opts)
   local lines = { "Host *.arc" }
-  local ok, err = add_login(lines, opts)
+  local entra, err = entra_stanza({ "*.arc" }, opts)
+  local ok = entra ~= nil
+  if ok then
+    ok, err = add_login(lines, opts)
+  end
   if ok then
     ok, err = add(lines, stanza.command, "ProxyCommand", proxy_words(opts, { token = "%h" }))
   end
-  return ok and stanza.block(lines) or nil, err
+  return ok and entra .. stanza.block(lines) or nil, err
 end
 
 return export

@@ -74,11 +74,8 @@ local function shell_word(text)
   return table.concat(out)
 end
 
---- A command for the user's shell, from its words. Errors: config.
----@param keyword string
----@param list string[]  "%h" and the like must be { token = "%h" }
----@return string|nil line, arclua.Error?
-function stanza.command(keyword, list)
+-- The words of a command as one text for the user's shell.
+local function command(keyword, list)
   local out = {}
   for i, text in ipairs(list) do
     if type(text) == "table" then
@@ -91,7 +88,29 @@ function stanza.command(keyword, list)
       out[i] = shell_word(text):gsub("%%", "%%%%")
     end
   end
-  return ("%s %s"):format(keyword, table.concat(out, " "))
+  return table.concat(out, " ")
+end
+
+--- A command for the user's shell, from its words. Errors: config.
+---@param keyword string
+---@param list string[]  "%h" and the like must be { token = "%h" }
+---@return string|nil line, arclua.Error?
+function stanza.command(keyword, list)
+  local text, err = command(keyword, list)
+  return text and keyword .. " " .. text, err
+end
+
+--- A Match line for hosts, by the names as they are typed, that counts when a command has gone
+--- well. Errors: config.
+---@param hosts string[]  names or patterns
+---@param list string[]   words of the command
+---@return string|nil line, arclua.Error?
+function stanza.match_exec(hosts, list)
+  local text, err = command("Match exec", list)
+  if text and text:find '"' then
+    return refuse("Match exec", text, "a double quote cannot be written in it")
+  end
+  return text and ('Match originalhost %s exec "%s"'):format(table.concat(hosts, ","), text), err
 end
 
 --- Whether a name may stand in a Host line as itself: neither pattern, nor quote, nor two words.
