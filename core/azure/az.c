@@ -29,6 +29,7 @@ struct output {
   struct arc_stream *stream; /* NULL: at its end */
   struct arc_buf text;
   size_t max;
+  bool cut; /* there was more than max */
 };
 
 struct az_op {
@@ -83,20 +84,78 @@ static bool read_token(struct az_op *az, const json_t *answer) {
   return token->secret;
 }
 
-/* What it said on stderr, tokens blanked out. */
-static struct arc_err *failure(struct az_op *az, const char *what) {
-  struct arc_buf *text = &az->err.text;
+/* The message of a line {"type":"consoleMessage","data":{"message":...}}, by
+ * which azd says what is wrong; NULL: another line. To be freed. */
+static char *console_message(const char *line, size_t n) {
+  json_t *value = n && *line == '{' ? arc_json_secret(line, n) : NULL;
+  char *text = copy_text(json_object_get(value, "data"), "message");
+  arc_json_wipe(value);
+  return text;
+}
+
+static bool add_messages(struct arc_buf *to, const struct arc_buf *from) {
+  const char *at = (const char *)arc_buf_head(from);
+  size_t left = arc_buf_len(from);
+  bool found = false;
+  while (left) {
+    const char *end = memchr(at, '\n', left);
+    size_t n = end ? (size_t)(end - at) : left;
+    char *text = console_message(at, n);
+    found |= text && arc_buf_text(to, text) && arc_buf_text(to, "\n");
+    free(text);
+    n += end != NULL;
+    at += n;
+    left -= n;
+  }
+  return found;
+}
+
+/* Without the blanks around it, tokens blanked out. */
+static struct arc_err *say(struct arc_buf *text, const char *what) {
   size_t n = arc_buf_len(text);
   const char *said = (const char *)arc_buf_head(text);
   if (n) {
     arc_claims_redact((char *)text->data + text->start, n);
   }
-  while (n && (said[n - 1] == '\n' || said[n - 1] == ' ')) {
+  for (; n && strchr(" \r\n", *said); n--) {
+    said++;
+  }
+  while (n && strchr(" \r\n", said[n - 1])) {
     n--;
   }
   n = n < EXCERPT ? n : EXCERPT;
   return arc_err_reason("cred.az-failed", "the command %s%s%.*s", what,
-                        n ? ": " : "", (int)n, said);
+                        n ? ": " : "", (int)n, n ? said : "");
+}
+
+static struct arc_err *failure(struct az_op *az, const char *what) {
+  struct arc_buf messages = {.secret = true};
+  bool any = add_messages(&messages, &az->err.text);
+  any |= add_messages(&messages, &az->out.text);
+  struct arc_err *err = say(any ? &messages : &az->err.text, what);
+  arc_buf_free(&messages);
+  return err;
+}
+
+/* What is no JSON object: its first line is worth seeing. */
+static struct arc_err *noise(struct az_op *az) {
+  const struct arc_buf *text = &az->out.text;
+  const char *said = (const char *)arc_buf_head(text);
+  size_t n = arc_buf_len(text);
+  bool json = n && memmem(said, n, "\n{", 2);
+  const char *end = n ? memchr(said, '\n', n) : NULL;
+  struct arc_buf first = {.secret = true};
+  arc_buf_append(&first, said, end ? (size_t)(end - said) : n);
+  struct arc_err *err =
+      json ? say(&first, "printed other text before its JSON")
+           : say(n ? &first : &az->err.text, "printed no JSON");
+  arc_buf_free(&first);
+  if (json && err->refs) {
+    err->remedy = "let it print JSON alone: az config set "
+                  "core.only_show_errors=yes auto-upgrade.enable=no; look for "
+                  "a wrapper script in PATH";
+  }
+  return err;
 }
 
 static struct arc_err *judge(struct az_op *az) {
@@ -107,11 +166,18 @@ static struct arc_err *judge(struct az_op *az) {
   if (status != 0) {
     return failure(az, "failed");
   }
+  if (az->out.cut) {
+    return arc_err_reason("cred.az-failed",
+                          "the command printed more than 1 MiB");
+  }
   json_t *answer = arc_json_secret((const char *)arc_buf_head(&az->out.text),
                                    arc_buf_len(&az->out.text));
-  bool good = read_token(az, answer);
+  bool object = json_is_object(answer);
+  bool good = object && read_token(az, answer);
   arc_json_wipe(answer);
-  return good ? NULL : failure(az, "gave no token");
+  return good     ? NULL
+         : object ? failure(az, "gave no token with its expiry")
+                  : noise(az);
 }
 
 static void check_end(struct az_op *az) {
@@ -137,6 +203,7 @@ static void on_output(void *arg) {
     if (n <= 0) {
       break;
     }
+    output->cut |= (size_t)n > room;
     arc_buf_append(&output->text, chunk, (size_t)n < room ? (size_t)n : room);
     explicit_bzero(chunk, (size_t)n);
   }
@@ -165,15 +232,48 @@ static bool open_output(struct az_op *az, struct output *output, int which,
   return output->stream;
 }
 
+/* Secrets that are of no use to a command that keeps its own. */
+static bool is_ours(const char *variable) {
+  static const char *const names[] = {
+      "AZURE_CLIENT_SECRET=", "AZURE_CLIENT_CERTIFICATE_PASSWORD=",
+      "AZURE_ACCESS_TOKEN=", "AZURE_PASSWORD="};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (!strncmp(variable, names[i], strlen(names[i]))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The environment for the command, to be freed; its texts are not copied. */
+static char **environment(void) {
+  size_t n = 0, used = 0;
+  while (environ[n]) {
+    n++;
+  }
+  char **env = calloc(n + 1, sizeof *env);
+  for (size_t i = 0; env && i < n; i++) {
+    if (!is_ours(environ[i])) {
+      env[used++] = environ[i];
+    }
+  }
+  return env;
+}
+
 static struct arc_err *start(struct az_op *az, char *const *args) {
+  char **env = environment();
+  if (!env) {
+    return arc_err_new(ARC_E_NOMEM, "out of memory");
+  }
   const struct arc_spawn how = {
       .args = args,
-      .env = environ,
+      .env = env,
       .cwd = "/", // no program of the current directory
       .io = {ARC_STDIO_NULL, ARC_STDIO_PIPE, ARC_STDIO_PIPE},
       .session = true};
   struct arc_err *err = NULL;
   az->process = arc_process_spawn(az->op.loop, &how, &err);
+  free(env);
   if (!az->process) {
     return err;
   }

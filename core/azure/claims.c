@@ -50,3 +50,16 @@ void arc_claims_redact(char *text, size_t n) {
     i += len - 1;
   }
 }
+
+char *arc_claims_declare(const char *challenge, size_t n) {
+  json_t *all = challenge ? arc_json_parse(challenge, n) : json_object();
+  json_t *ours =
+      json_pack("{s:{s:{s:[s]}}}", "access_token", "xms_cc", "values", "CP1");
+  char *text = NULL;
+  if (json_is_object(all) && !json_object_update_recursive(all, ours)) {
+    text = json_dumps(all, JSON_COMPACT);
+  }
+  json_decref(ours);
+  json_decref(all);
+  return text;
+}

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "azure/json.h"
+#include "crypto/seal.h"
 #include "util/buf.h"
 #include "util/files.h"
 
@@ -57,11 +58,15 @@ static struct arc_err *make_dir(const char *dir, int *fd) {
   return err ? err : *fd < 0 ? arc_err_errno(-ENOENT, "open %s", dir) : NULL;
 }
 
+static int open_lock(int dir) {
+  return openat(dir, lock_name,
+                O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                S_IRUSR | S_IWUSR);
+}
+
 /* Does not wait: the loop goes on, and the caller comes again. */
 static struct arc_err *lock_dir(int dir, int *lock) {
-  *lock = openat(dir, lock_name,
-                 O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-                 S_IRUSR | S_IWUSR);
+  *lock = open_lock(dir);
   if (*lock < 0) {
     return arc_err_errno(-errno, "open %s", lock_name);
   }
@@ -120,6 +125,10 @@ static struct arc_err *read_file(int dir, struct arc_buf *text) {
   return err;
 }
 
+static bool is_text(const json_t *account, const char *key) {
+  return !json_object_get(account, key) || arc_json_text(account, key);
+}
+
 static bool is_store(const json_t *root) {
   const char *id;
   json_t *account;
@@ -129,7 +138,8 @@ static bool is_store(const json_t *root) {
     return false;
   }
   json_object_foreach(accounts, id, account) {
-    if (!json_is_object(account) || !arc_json_text(account, "secret")) {
+    if (!json_is_object(account) || !is_text(account, "secret") ||
+        !is_text(account, "sealed")) {
       return false;
     }
   }
@@ -215,8 +225,9 @@ static struct arc_err *save(int dir, const json_t *root) {
 
 struct change {
   const char *id;
-  json_t *account; /* or NULL */
-  const struct arc_secret *secret;
+  json_t *account;                 /* or NULL */
+  const struct arc_secret *secret; /* or NULL */
+  const struct arc_secret *key;    /* or NULL */
   bool flag;
   bool done;
 };
@@ -273,21 +284,49 @@ static void drop(json_t *root, const char *id) {
   arc_json_wipe(old);
 }
 
+/* Wipes a member that an account has had so far. */
+static void drop_member(json_t *account, const char *name) {
+  json_t *old = json_incref(json_object_get(account, name));
+  json_object_del(account, name);
+  arc_json_wipe(old);
+}
+
+static const uint8_t *key_bytes(const struct arc_secret *key) {
+  return (const uint8_t *)key->bytes;
+}
+
+static json_t *sealed(const struct change *change) {
+  struct arc_buf text = {0};
+  json_t *value = NULL;
+  if (arc_seal(&text, key_bytes(change->key), change->id, change->secret->bytes,
+               change->secret->len)) {
+    value = json_stringn((const char *)arc_buf_head(&text), arc_buf_len(&text));
+  }
+  arc_buf_free(&text);
+  return value;
+}
+
 static struct arc_err *set_secret(json_t *account,
-                                  const struct arc_secret *secret) {
-  json_t *old = json_incref(json_object_get(account, "secret"));
-  json_t *text = json_stringn(secret->bytes, secret->len);
-  int failed = json_object_set_new(account, "secret", text);
-  if (!failed) {
-    arc_json_wipe(old);
+                                  const struct change *change) {
+  if (!change->secret) {
     return NULL;
   }
-  json_decref(old);
-  return arc_err_new(ARC_E_CONFIG, "the secret is not UTF-8");
+  json_t *value =
+      change->key ? sealed(change)
+                  : json_stringn(change->secret->bytes, change->secret->len);
+  if (!value) {
+    return arc_err_new(ARC_E_CONFIG, "the secret is not UTF-8");
+  }
+  drop_member(account, "secret");
+  drop_member(account, "sealed");
+  if (json_object_set_new(account, change->key ? "sealed" : "secret", value)) {
+    return arc_err_new(ARC_E_NOMEM, "out of memory");
+  }
+  return NULL;
 }
 
 static struct arc_err *put(json_t *root, struct change *change) {
-  struct arc_err *err = set_secret(change->account, change->secret);
+  struct arc_err *err = set_secret(change->account, change);
   if (err) {
     return err;
   }
@@ -304,7 +343,7 @@ static struct arc_err *put(json_t *root, struct change *change) {
 static struct arc_err *renew(json_t *root, struct change *change) {
   json_t *account = json_object_get(accounts_of(root), change->id);
   change->done = account != NULL;
-  return account ? set_secret(account, change->secret) : NULL;
+  return account ? set_secret(account, change) : NULL;
 }
 
 static struct arc_err *remove_one(json_t *root, struct change *change) {
@@ -341,19 +380,53 @@ struct arc_err *arc_store_read(const char *path, json_t **root) {
   return err;
 }
 
+static struct arc_err *open_secret(const json_t *account, const char *id,
+                                   const struct arc_secret *key,
+                                   struct arc_secret **secret) {
+  const char *plain = arc_json_text(account, "secret");
+  const char *closed = arc_json_text(account, "sealed");
+  if (plain) {
+    *secret = arc_secret_new(plain, strlen(plain));
+    return *secret ? NULL : arc_err_new(ARC_E_NOMEM, "out of memory");
+  }
+  *secret = closed && key ? arc_unseal(key_bytes(key), id, closed) : NULL;
+  return !closed || *secret
+             ? NULL
+             : arc_err_reason("cred.locked", "the stored sign-in %s",
+                              key ? "was encrypted with another key"
+                                  : "is encrypted, and its key is not at hand");
+}
+
+struct arc_err *arc_store_secret(const char *dir, const char *id,
+                                 const struct arc_secret *key,
+                                 struct arc_secret **secret) {
+  json_t *root = NULL;
+  *secret = NULL;
+  struct arc_err *err = arc_store_read(dir, &root);
+  if (!err) {
+    err = open_secret(json_object_get(accounts_of(root), id), id, key, secret);
+  }
+  arc_json_wipe(root);
+  return err;
+}
+
 struct arc_err *arc_store_put(const char *dir, const char *id, json_t *account,
                               const struct arc_secret *secret,
-                              bool make_default) {
-  struct change change = {
-      .id = id, .account = account, .secret = secret, .flag = make_default};
+                              const struct arc_secret *key, bool make_default) {
+  struct change change = {.id = id,
+                          .account = account,
+                          .secret = secret,
+                          .key = key,
+                          .flag = make_default};
   struct arc_err *err = run(dir, put, &change);
   arc_json_wipe(account);
   return err;
 }
 
 struct arc_err *arc_store_renew(const char *dir, const char *id,
-                                const struct arc_secret *secret, bool *done) {
-  struct change change = {.id = id, .secret = secret};
+                                const struct arc_secret *secret,
+                                const struct arc_secret *key, bool *done) {
+  struct change change = {.id = id, .secret = secret, .key = key};
   struct arc_err *err = run(dir, renew, &change);
   *done = change.done;
   return err;
@@ -371,4 +444,24 @@ struct arc_err *arc_store_choose(const char *dir, const char *id, bool *done) {
   struct arc_err *err = run(dir, choose, &change);
   *done = change.done;
   return err;
+}
+
+int arc_store_lock(const char *path) {
+  int dir = -1;
+  struct arc_err *err = make_dir(path, &dir);
+  if (err) {
+    int error = err->status ? -err->status : -EACCES;
+    arc_err_unref(err);
+    return error;
+  }
+  int lock = open_lock(dir);
+  int error = lock < 0 ? -errno : 0;
+  close(dir);
+  while (!error && flock(lock, LOCK_EX)) {
+    if (errno != EINTR) {
+      error = -errno;
+      close(lock);
+    }
+  }
+  return error ? error : lock;
 }

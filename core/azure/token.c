@@ -2,10 +2,11 @@
 #include "azure/token.h"
 
 #include <ctype.h>
+#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "azure/aadsts.h"
 #include "azure/certificate.h"
 #include "azure/expiry.h"
 #include "azure/json.h"
@@ -14,8 +15,8 @@
 
 enum {
   ANSWER_MAX = 1024 * 1024,
+  TOKEN_MAX = 64 * 1024,
   CONNECT_SECONDS = 10,
-  EXCERPT = 200,
   DEVICE_SECONDS = 1800, /* a device code's life and pace, when not given */
   DEVICE_INTERVAL = 5
 };
@@ -26,6 +27,7 @@ struct token_op {
   double asked; /* when, on the wall clock */
   bool assertion;
   bool device;
+  char *type;                 /* that was asked for; NULL: Bearer */
   struct arc_sshkey *certify; /* or NULL */
   struct arc_token token;
 };
@@ -43,136 +45,12 @@ void arc_token_clear(struct arc_token *token) {
   free(token->scope);
   free(token->tenant);
   free(token->subscription);
+  free(token->client_id);
+  free(token->object_id);
+  free(token->msi_res_id);
+  free(token->claims);
+  free(token->correlation_id);
   memset(token, 0, sizeof *token);
-}
-
-/* ---- errors ----------------------------------------------------------------
- */
-
-struct meaning {
-  const char *error; /* OAuth's word */
-  const char *reason;
-};
-
-static const struct meaning meanings[] = {
-    {"access_denied", "entra.declined"},
-    {"authorization_declined", "entra.declined"},
-    {"authorization_pending", "entra.pending"},
-    {"bad_verification_code", "entra.interaction-required"},
-    {"code_expired", "entra.code-expired"},
-    {"consent_required", "entra.interaction-required"},
-    {"expired_token", "entra.code-expired"},
-    {"interaction_required", "entra.interaction-required"},
-    {"invalid_client", "entra.bad-client"},
-    {"invalid_grant", "entra.interaction-required"},
-    {"invalid_resource", "entra.bad-scope"},
-    {"invalid_scope", "entra.bad-scope"},
-    {"login_required", "entra.interaction-required"},
-    {"server_error", "entra.server-error"},
-    {"slow_down", "entra.slow-down"},
-    {"temporarily_unavailable", "entra.server-error"},
-    {"unauthorized_client", "entra.bad-client"},
-};
-
-static bool is_one_of(const json_t *answer, const json_int_t *codes) {
-  json_int_t first = json_integer_value(
-      json_array_get(json_object_get(answer, "error_codes"), 0));
-  for (; *codes; codes++) {
-    if (first == *codes) {
-      return true;
-    }
-  }
-  return false;
-}
-
-static bool names_no_tenant(const json_t *answer) {
-  static const json_int_t codes[] = {90002, 900023, 900021, 50059, 0};
-  return is_one_of(answer, codes);
-}
-
-/* Whether the refresh token is dead, not merely refused for this scope. */
-static bool is_signed_out(const json_t *answer) {
-  static const json_int_t codes[] = {50173, 700082, 70043, 700084, 70008, 0};
-  const char *error = arc_json_text(answer, "error");
-  const char *sub = arc_json_text(answer, "suberror");
-  return !strcmp(error, "invalid_grant") &&
-         ((sub &&
-           (!strcmp(sub, "bad_token") || !strcmp(sub, "token_expired"))) ||
-          is_one_of(answer, codes));
-}
-
-static const char *reason_for(int status, const json_t *answer) {
-  if (status == 429) {
-    return "entra.throttled";
-  }
-  if (status >= 500) {
-    return "entra.server-error";
-  }
-  if (names_no_tenant(answer)) {
-    return "entra.bad-tenant";
-  }
-  if (is_signed_out(answer)) {
-    return "entra.signed-out";
-  }
-  const char *error = arc_json_text(answer, "error");
-  for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
-    if (!strcmp(error, meanings[i].error)) {
-      return meanings[i].reason;
-    }
-  }
-  return "entra.bad-request";
-}
-
-/* Up to the trace, which stands behind the sentence or on a line of its own. */
-static size_t sentence(const char *text) {
-  size_t n = strcspn(text, "\r\n");
-  const char *trace = strstr(text, " Trace ID:");
-  return trace && (size_t)(trace - text) < n ? (size_t)(trace - text) : n;
-}
-
-static struct arc_err *oauth_error(int status, const json_t *answer) {
-  const char *error = arc_json_text(answer, "error");
-  const char *text = arc_json_text(answer, "error_description");
-  const char *trace = arc_json_text(answer, "trace_id");
-  text = text ? text : error;
-  const struct arc_aadsts *known = arc_aadsts_find(json_integer_value(
-      json_array_get(json_object_get(answer, "error_codes"), 0)));
-  struct arc_err *err = arc_err_reason(
-      reason_for(status, answer), "%s%s%.*s (%s)", known ? known->meaning : "",
-      known ? ": " : "", (int)sentence(text), text, error);
-  if (known && err->refs) {
-    err->remedy = known->remedy;
-  }
-  if (trace) {
-    arc_err_track(err, trace);
-  }
-  return err;
-}
-
-static struct arc_err *foreign_error(int status, const char *body, size_t n) {
-  const char *reason = status == 429   ? "entra.throttled"
-                       : status >= 500 ? "entra.server-error"
-                                       : "http.bad-answer";
-  n = n < EXCERPT ? n : EXCERPT;
-  if (status < 300) { // a token may be in it
-    n = 0;
-  }
-  return arc_err_reason(reason, "status %d%s%.*s", status, n ? ": " : "",
-                        (int)n, n ? body : "");
-}
-
-struct arc_err *arc_token_error(int status, const char *body, size_t n) {
-  json_t *answer = arc_json_secret(body, n);
-  struct arc_err *err =
-      arc_json_text(answer, "error") ? oauth_error(status, answer)
-      : status == 200
-          ? arc_err_reason("http.bad-answer", "the answer is not a token")
-          : foreign_error(status, body, n);
-  arc_json_wipe(answer);
-  if (err->refs) {
-    err->status = status;
-  }
-  return err;
 }
 
 /* ---- the answer ------------------------------------------------------------
@@ -218,31 +96,49 @@ static bool read_device(struct token_op *op, const json_t *answer) {
   return token->secret && token->user_code && token->verification_uri;
 }
 
-/* False with or without *err when the answer is no certificate. */
-static bool read_certificate(struct token_op *op, const json_t *answer,
-                             struct arc_err **err) {
-  struct arc_token *token = &op->token;
-  double now = arc_loop_time(op->op.loop);
-  token->certificate = arc_certificate_read(answer, op->certify, now, err);
-  if (!token->certificate) {
-    return false;
-  }
-  token->certified = arc_sshkey_ref(op->certify);
-  token->expires_on = (double)token->certificate->valid_before;
-  token->refresh_on = -1;
-  token->refresh_token = copy_secret(answer, "refresh_token");
-  token->id_token = copy_secret(answer, "id_token");
-  return true;
+/* Another type than was asked for: an ordinary token where a service does not
+ * know the wish, or one that must be proved. */
+static bool wrong_type(const struct token_op *op, const json_t *answer) {
+  const char *type = arc_json_text(answer, "token_type");
+  return type && strcasecmp(type, op->type ? op->type : "Bearer") != 0;
 }
 
-/* False when the answer is not a token. */
-static bool read_token(struct token_op *op, const json_t *answer) {
+/* NULL, or why the answer is no certificate. */
+static struct arc_err *read_certificate(struct token_op *op,
+                                        const json_t *answer) {
+  struct arc_token *token = &op->token;
+  struct arc_err *err = NULL;
+  double now = arc_loop_time(op->op.loop);
+  token->certificate = arc_certificate_read(answer, op->certify, now, &err);
+  if (token->certificate) {
+    token->certified = arc_sshkey_ref(op->certify);
+    token->expires_on = (double)token->certificate->valid_before;
+    token->refresh_on = -1;
+    token->refresh_token = copy_secret(answer, "refresh_token");
+    token->id_token = copy_secret(answer, "id_token");
+    return NULL;
+  }
+  return err ? err
+             : arc_err_reason("entra.bad-token",
+                              "the answer holds no SSH certificate");
+}
+
+/* NULL, or why the answer is not a token. */
+static const char *read_token(struct token_op *op, const json_t *answer) {
   struct arc_token *token = &op->token;
   const char *text = arc_json_text(answer, "access_token");
   double in = 0;
-  if (!text || !*text ||
-      !arc_expiry_read(answer, op->asked, false, &token->expires_on)) {
-    return false;
+  if (!text || !*text) {
+    return "the answer holds no access token";
+  }
+  if (strlen(text) > TOKEN_MAX) {
+    return "the access token has more than 64 KiB";
+  }
+  if (wrong_type(op, answer)) {
+    return "the token is of another type than was asked for";
+  }
+  if (!arc_expiry_read(answer, op->asked, false, &token->expires_on)) {
+    return "the answer does not say when the token expires";
   }
   token->secret = arc_secret_new(text, strlen(text));
   token->refresh_token = copy_secret(answer, "refresh_token");
@@ -253,28 +149,61 @@ static bool read_token(struct token_op *op, const json_t *answer) {
   }
   token->type = copy_text(answer, "token_type");
   token->scope = copy_text(answer, "scope");
-  return token->secret;
+  token->client_id = copy_text(answer, "client_id");
+  token->object_id = copy_text(answer, "object_id");
+  token->msi_res_id = copy_text(answer, "msi_res_id");
+  return token->secret ? NULL : "out of memory";
+}
+
+static const char *read_wanted(struct token_op *op, const json_t *answer) {
+  if (op->device) {
+    return read_device(op, answer) ? NULL : "the answer is not a device code";
+  }
+  if (op->assertion) {
+    return read_assertion(op, answer) ? NULL : "the answer holds no token";
+  }
+  return read_token(op, answer);
+}
+
+/* What a well-formed answer lacks; http.bad-answer when it is no JSON. */
+static struct arc_err *read_success(struct token_op *op, const char *body,
+                                    size_t n) {
+  json_t *answer = arc_json_secret(body, n);
+  bool sound = json_is_object(answer) && !json_object_get(answer, "error");
+  const char *why = NULL;
+  struct arc_err *err = NULL;
+  if (sound && op->certify) {
+    err = read_certificate(op, answer);
+  } else if (sound) {
+    why = read_wanted(op, answer);
+  }
+  arc_json_wipe(answer);
+  return !sound ? arc_token_error(200, body, n)
+         : why  ? arc_err_reason("entra.bad-token", "%s", why)
+                : err;
+}
+
+/* How many seconds our clock is ahead of the one who answered; 0: unknown. */
+static double skew_of(const struct arc_http_op *http) {
+  const char *date = arc_http_header(http, "date");
+  time_t then = date ? curl_getdate(date, NULL) : -1;
+  return then < 0 ? 0 : arc_loop_time(http->op.loop) - (double)then;
 }
 
 static struct arc_err *read_answer(struct token_op *op,
                                    const struct arc_http_op *http) {
-  const char *body = (const char *)arc_buf_head(&http->body);
-  size_t n = arc_buf_len(&http->body);
-  if (http->status == 200) {
-    struct arc_err *why = NULL;
-    json_t *answer = arc_json_secret(body, n);
-    bool good = op->device      ? read_device(op, answer)
-                : op->assertion ? read_assertion(op, answer)
-                : op->certify   ? read_certificate(op, answer, &why)
-                                : read_token(op, answer);
-    arc_json_wipe(answer);
-    if (good || why) {
-      return why;
-    }
-  }
-  struct arc_err *err = arc_token_error(http->status, body, n);
-  if (err->refs) {
+  const struct arc_token_answer answer = {
+      .status = http->status,
+      .body = (const char *)arc_buf_head(&http->body),
+      .n = arc_buf_len(&http->body),
+      .skew = skew_of(http)};
+  op->token.skew = answer.skew;
+  struct arc_err *err = http->status == 200
+                            ? read_success(op, answer.body, answer.n)
+                            : arc_token_refusal(&answer, &op->token);
+  if (err && err->refs) {
     err->retry_after = arc_http_retry_after(http);
+    err->status = http->status;
   }
   return err;
 }
@@ -386,9 +315,21 @@ static void detach(struct arc_op *op) {
 
 static void destroy(struct arc_op *op) {
   detach(op);
-  arc_token_clear(&((struct token_op *)op)->token);
-  arc_sshkey_unref(((struct token_op *)op)->certify);
+  struct token_op *token = (struct token_op *)op;
+  arc_token_clear(&token->token);
+  arc_sshkey_unref(token->certify);
+  free(token->type);
   free(op);
+}
+
+/* The type that a form asks for, NULL when it does not. */
+static char *type_wanted(const struct arc_token_request *request) {
+  for (size_t i = 0; i < request->n_fields; i++) {
+    if (!strcmp(request->fields[i].name, "token_type")) {
+      return strndup(request->fields[i].value, request->fields[i].n);
+    }
+  }
+  return NULL;
 }
 
 struct arc_op *arc_token_request(struct arc_loop *loop,
@@ -402,6 +343,7 @@ struct arc_op *arc_token_request(struct arc_loop *loop,
   op->asked = arc_loop_time(loop);
   op->assertion = request->assertion;
   op->device = request->device;
+  op->type = type_wanted(request);
   op->certify = request->certify ? arc_sshkey_ref(request->certify) : NULL;
   op->http = start_http(loop, request);
   if (op->http) {

@@ -41,8 +41,13 @@ struct arc_token {
   char *tenant, *subscription;                  /* of az; or NULL */
   char *user_code, *verification_uri, *message; /* of a device code; or NULL */
   double interval;                              /* likewise, seconds */
-  struct arc_sshcert *certificate;              /* instead of secret; or NULL */
-  struct arc_sshkey *certified;                 /* its key */
+  /* Whose token it is, as services of managed identities say; or NULL. */
+  char *client_id, *object_id, *msi_res_id;
+  double skew; /* seconds that our clock is ahead of the server's; 0: unknown */
+  char *claims;         /* of a refusal: what a new sign-in must bring, JSON */
+  char *correlation_id; /* of a refusal */
+  struct arc_sshcert *certificate; /* instead of secret; or NULL */
+  struct arc_sshkey *certified;    /* its key */
 };
 void arc_token_clear(struct arc_token *token);
 
@@ -53,7 +58,18 @@ struct arc_op *arc_token_request(struct arc_loop *loop,
 /* The token of an op that succeeded, which owns it. */
 struct arc_token *arc_token_of(struct arc_op *op);
 
-/* The error of an answer that is not a token. Pure. */
+struct arc_token_answer {
+  int status;
+  const char *body;
+  size_t n;
+  double skew; /* as of arc_token */
+};
+
+/* The error of an answer that is not a token (azure/tokenerr.c). Pure; claims
+ * and correlation_id go into `into`. */
+struct arc_err *arc_token_refusal(const struct arc_token_answer *answer,
+                                  struct arc_token *into);
+/* The same by a clock that is right, without the rest. */
 struct arc_err *arc_token_error(int status, const char *body, size_t n);
 
 #endif

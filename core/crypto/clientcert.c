@@ -12,7 +12,6 @@
 
 #include "crypto/base64.h"
 #include "crypto/certfile.h"
-#include "crypto/digest.h"
 #include "crypto/pss.h"
 #include "util/err.h"
 
@@ -134,11 +133,12 @@ bool arc_clientcert_validity(const struct arc_clientcert *cert, double *from,
   return ok;
 }
 
-bool arc_clientcert_thumbprint(const struct arc_clientcert *cert,
+bool arc_clientcert_thumbprint(const struct arc_clientcert *cert, bool sha1,
                                struct arc_buf *to) {
-  unsigned char digest[ARC_SHA256_SIZE];
+  unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned n = 0;
-  bool ok = X509_digest(cert->chain[0], EVP_sha256(), digest, &n) == 1 &&
+  bool ok = X509_digest(cert->chain[0], sha1 ? EVP_sha1() : EVP_sha256(),
+                        digest, &n) == 1 &&
             arc_base64_encode(to, digest, n, ARC_BASE64_URL);
   ERR_clear_error();
   return ok;
@@ -158,8 +158,9 @@ bool arc_clientcert_der(const struct arc_clientcert *cert, size_t index,
   return ok;
 }
 
-bool arc_clientcert_sign(const struct arc_clientcert *cert, const char *header,
-                         size_t n_header, const char *claims, size_t n_claims,
+bool arc_clientcert_sign(const struct arc_clientcert *cert, bool rs256,
+                         const char *header, size_t n_header,
+                         const char *claims, size_t n_claims,
                          struct arc_buf *to) {
-  return arc_pss_sign(cert->key, header, n_header, claims, n_claims, to);
+  return arc_pss_sign(cert->key, rs256, header, n_header, claims, n_claims, to);
 }

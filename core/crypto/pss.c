@@ -22,29 +22,31 @@ static bool set_pss(EVP_PKEY_CTX *ctx) {
          EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, EVP_sha256()) == 1;
 }
 
-static bool sign(EVP_PKEY *key, const void *text, size_t n, unsigned char *sig,
-                 size_t *n_sig) {
+static bool sign(EVP_PKEY *key, bool rs256, const struct arc_buf *all,
+                 size_t from, unsigned char *sig, size_t *n_sig) {
   EVP_PKEY_CTX *params = NULL;
   EVP_MD_CTX *ctx = EVP_MD_CTX_new();
   bool ok = ctx &&
             EVP_DigestSignInit(ctx, &params, EVP_sha256(), NULL, key) == 1 &&
-            set_pss(params) && EVP_DigestSign(ctx, sig, n_sig, text, n) == 1;
+            (rs256 || set_pss(params)) &&
+            EVP_DigestSign(ctx, sig, n_sig, arc_buf_head(all) + from,
+                           arc_buf_len(all) - from) == 1;
   EVP_MD_CTX_free(ctx);
   ERR_clear_error();
   return ok;
 }
 
-bool arc_pss_sign(EVP_PKEY *key, const char *header, size_t n_header,
-                  const char *claims, size_t n_claims, struct arc_buf *to) {
+bool arc_pss_sign(EVP_PKEY *key, bool rs256, const char *header,
+                  size_t n_header, const char *claims, size_t n_claims,
+                  struct arc_buf *to) {
   size_t before = arc_buf_len(to);
   unsigned char sig[SIGNATURE_MAX];
   size_t n = sizeof sig;
   return arc_base64_encode(to, header, n_header, ARC_BASE64_URL) &&
          arc_buf_text(to, ".") &&
          arc_base64_encode(to, claims, n_claims, ARC_BASE64_URL) &&
-         sign(key, arc_buf_head(to) + before, arc_buf_len(to) - before, sig,
-              &n) &&
-         arc_buf_text(to, ".") && arc_base64_encode(to, sig, n, ARC_BASE64_URL);
+         sign(key, rs256, to, before, sig, &n) && arc_buf_text(to, ".") &&
+         arc_base64_encode(to, sig, n, ARC_BASE64_URL);
 }
 
 static bool check(EVP_PKEY *key, const char *text, size_t n,

@@ -74,5 +74,7 @@ void arc_open_azure(lua_State *L) {
   lua_setfield(L, -2, "relayinfo");
   arc_opentoken(L);
   arc_openstore(L);
+  arc_openkeyring(L);
+  arc_openmsal(L);
   arc_openarm(L);
 }

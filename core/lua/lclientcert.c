@@ -79,9 +79,11 @@ static int l_validity(lua_State *L) {
 }
 
 static int l_thumbprint(lua_State *L) {
+  static const char *const kinds[] = {"SHA256", "SHA1", NULL};
   struct arc_clientcert *cert = check_cert(L);
+  bool sha1 = luaL_checkoption(L, 2, "SHA256", kinds) == 1;
   struct arc_buf *buf = push_buf(L);
-  return push_text(L, buf, arc_clientcert_thumbprint(cert, buf));
+  return push_text(L, buf, arc_clientcert_thumbprint(cert, sha1, buf));
 }
 
 static int l_chain(lua_State *L) {
@@ -97,13 +99,16 @@ static int l_chain(lua_State *L) {
 }
 
 static int l_sign(lua_State *L) {
+  static const char *const algorithms[] = {"PS256", "RS256", NULL};
   size_t n_header, n_claims;
   struct arc_clientcert *cert = check_cert(L);
   const char *header = luaL_checklstring(L, 2, &n_header);
   const char *claims = luaL_checklstring(L, 3, &n_claims);
+  bool rs256 = luaL_checkoption(L, 4, "PS256", algorithms) == 1;
   struct arc_buf *buf = push_buf(L);
   struct arc_secret *jwt = NULL;
-  if (arc_clientcert_sign(cert, header, n_header, claims, n_claims, buf)) {
+  if (arc_clientcert_sign(cert, rs256, header, n_header, claims, n_claims,
+                          buf)) {
     jwt = arc_secret_new(arc_buf_head(buf), arc_buf_len(buf));
   }
   if (!jwt) {

@@ -5,6 +5,7 @@
 
 #include "azure/json.h"
 #include "azure/store.h"
+#include "crypto/seal.h"
 #include "lua/lazure.h"
 #include "lua/lcore.h"
 
@@ -28,19 +29,38 @@ static bool failed_read(lua_State *L, const char *dir, json_t **root) {
   return err;
 }
 
-/* Everything of an account but its secret. */
+/* What is not for showing. */
+static bool is_hidden(const char *name) {
+  return !strcmp(name, "secret") || !strcmp(name, "sealed");
+}
+
+/* Everything of an account but its secret; sealed: whether that is encrypted.
+ */
 static void push_account(lua_State *L, const char *id, json_t *account) {
   const char *name;
   json_t *value;
   lua_newtable(L);
   json_object_foreach(account, name, value) {
-    if (json_is_string(value) && strcmp(name, "secret") != 0) {
+    if (json_is_string(value) && !is_hidden(name)) {
       lua_pushstring(L, json_string_value(value));
       lua_setfield(L, -2, name);
     }
   }
   lua_pushstring(L, id);
   lua_setfield(L, -2, "id");
+  if (json_object_get(account, "sealed")) {
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, "sealed");
+  }
+}
+
+/* A key for sealing, or NULL. */
+static struct arc_secret *opt_key(lua_State *L, int index) {
+  struct arc_secret *key =
+      lua_isnoneornil(L, index) ? NULL : arc_checksecret(L, index);
+  luaL_argcheck(L, !key || key->len == ARC_SEAL_KEY_SIZE, index,
+                "a key of 32 bytes expected");
+  return key;
 }
 
 static int l_read(lua_State *L) {
@@ -64,22 +84,17 @@ static int l_read(lua_State *L) {
 }
 
 static int l_secret(lua_State *L) {
-  json_t *root = NULL;
-  const char *id = luaL_checkstring(L, 2);
-  if (failed_read(L, luaL_checkstring(L, 1), &root)) {
-    return 2;
+  struct arc_secret *secret = NULL;
+  const char *dir = luaL_checkstring(L, 1), *id = luaL_checkstring(L, 2);
+  struct arc_err *err = arc_store_secret(dir, id, opt_key(L, 3), &secret);
+  if (err) {
+    return arc_pushfailnew(L, err);
   }
-  const char *text = arc_json_text(
-      json_object_get(json_object_get(root, "accounts"), id), "secret");
-  if (!text) {
+  if (secret) {
+    arc_pushsecret(L, secret);
+  } else {
     lua_pushnil(L);
-    return 1;
   }
-  struct arc_secret *secret = arc_secret_new(text, strlen(text));
-  if (!secret) {
-    return luaL_error(L, "out of memory");
-  }
-  arc_pushsecret(L, secret);
   return 1;
 }
 
@@ -112,20 +127,24 @@ static int l_put(lua_State *L) {
   void **box;
   const char *dir = luaL_checkstring(L, 1);
   const char *id = luaL_checkstring(L, 2);
-  const struct arc_secret *secret = arc_checksecret(L, 4);
+  const struct arc_secret *secret =
+      lua_isnoneornil(L, 4) ? NULL : arc_checksecret(L, 4);
   bool make_default = lua_toboolean(L, 5);
-  luaL_argcheck(L, !memchr(secret->bytes, '\0', secret->len), 4,
+  const struct arc_secret *key = opt_key(L, 6);
+  luaL_argcheck(L, !secret || !memchr(secret->bytes, '\0', secret->len), 4,
                 "a secret without NUL expected");
   json_t *fields = check_fields(L, 3, &box);
   *box = NULL;
-  return pushed(L, arc_store_put(dir, id, fields, secret, make_default), true);
+  return pushed(L, arc_store_put(dir, id, fields, secret, key, make_default),
+                true);
 }
 
 static int l_renew(lua_State *L) {
   bool done;
-  struct arc_err *err =
-      arc_store_renew(luaL_checkstring(L, 1), luaL_checkstring(L, 2),
-                      arc_checksecret(L, 3), &done);
+  const char *dir = luaL_checkstring(L, 1);
+  const char *id = luaL_checkstring(L, 2);
+  const struct arc_secret *secret = arc_checksecret(L, 3);
+  struct arc_err *err = arc_store_renew(dir, id, secret, opt_key(L, 4), &done);
   return pushed(L, err, done);
 }
 

@@ -62,10 +62,17 @@ static int push_info(lua_State *L, struct arc_token *token) {
     lua_pushnumber(L, token->refresh_on);
     lua_setfield(L, -2, "refresh_on");
   }
+  if (token->skew != 0) {
+    lua_pushnumber(L, token->skew);
+    lua_setfield(L, -2, "skew");
+  }
   set_text(L, "token_type", token->type);
   set_text(L, "scope", token->scope);
   set_text(L, "tenant", token->tenant);
   set_text(L, "subscription", token->subscription);
+  set_text(L, "client_id", token->client_id);
+  set_text(L, "object_id", token->object_id);
+  set_text(L, "msi_res_id", token->msi_res_id);
   set_secret(L, "refresh_token", token->refresh_token);
   set_secret(L, "id_token", token->id_token);
   return 2;
@@ -76,9 +83,18 @@ static int push_token(lua_State *L, struct arc_token *token) {
   return push_info(L, token);
 }
 
+/* A refusal, with what it says beyond an error. */
+static int push_refusal(lua_State *L, struct arc_op *op) {
+  const struct arc_token *token = arc_token_of(op);
+  arc_pushfail(L, op->err);
+  set_text(L, "claims", token->claims);
+  set_text(L, "correlation_id", token->correlation_id);
+  return 2;
+}
+
 static int finish_device(lua_State *L, struct arc_op *op) {
   if (op->err) {
-    return arc_pushfail(L, op->err);
+    return push_refusal(L, op);
   }
   const struct arc_token *token = arc_token_of(op);
   arc_pushsecret(L, arc_secret_ref(token->secret));
@@ -94,12 +110,12 @@ static int finish_device(lua_State *L, struct arc_op *op) {
 }
 
 static int finish_request(lua_State *L, struct arc_op *op) {
-  return op->err ? arc_pushfail(L, op->err) : push_token(L, arc_token_of(op));
+  return op->err ? push_refusal(L, op) : push_token(L, arc_token_of(op));
 }
 
 static int finish_certificate(lua_State *L, struct arc_op *op) {
   if (op->err) {
-    return arc_pushfail(L, op->err);
+    return push_refusal(L, op);
   }
   struct arc_token *token = arc_token_of(op);
   arc_pushsshcert(L, token->certificate, token->certified);
@@ -218,9 +234,9 @@ static int claims_gc(lua_State *L) {
 }
 
 static int l_claims(lua_State *L) {
-  static const char *const shown[] = {"tid", "oid",   "appid",
-                                      "upn", "aud",   "exp",
-                                      "iss", "nonce", "preferred_username"};
+  static const char *const shown[] = {
+      "tid", "oid", "appid", "upn",   "aud",
+      "exp", "iss", "sub",   "nonce", "preferred_username"};
   struct arc_secret *token = arc_checksecret(L, 1);
   void **box = arc_newbox(L, "arclua.claims");
   json_t *claims = *box = arc_claims_read(token);
@@ -239,6 +255,15 @@ static int l_claims(lua_State *L) {
   }
   arc_json_wipe(claims);
   *box = NULL;
+  return 1;
+}
+
+static int l_declare(lua_State *L) {
+  size_t n = 0;
+  const char *challenge = luaL_optlstring(L, 1, NULL, &n);
+  char *text = arc_claims_declare(challenge, n);
+  lua_pushstring(L, text);
+  free(text);
   return 1;
 }
 
@@ -263,9 +288,13 @@ static int l_quote(lua_State *L) {
 }
 
 void arc_opentoken(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"request", l_request}, {"device", l_device}, {"command", l_command},
-      {"claims", l_claims},   {"quote", l_quote},   {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"request", l_request},
+                                       {"device", l_device},
+                                       {"command", l_command},
+                                       {"claims", l_claims},
+                                       {"declare", l_declare},
+                                       {"quote", l_quote},
+                                       {NULL, NULL}};
   arc_newtype(L, "arclua.claims", NULL, claims_gc);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "token");

@@ -48,12 +48,20 @@ const struct arc_reason arc_reasons[] = {
     {"cred.identity-failed", ARC_E_AUTH, false,
      "the service that gives this machine its identity did not answer as it "
      "should: `azcmagent show`, `azcmagent check`"},
+    {"cred.locked", ARC_E_AUTH, false,
+     "it is encrypted by the desktop's secret service: run it in your "
+     "desktop's session and unlock the keyring, or sign in again with `arclua "
+     "login "
+     "--encrypt never`"},
     {"cred.no-certificate", ARC_E_AUTH, false,
      "sign in with `arclua login` and pass --credential login, or as an "
      "application"},
     {"cred.none", ARC_E_AUTH, false,
      "run `arclua login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
      "AZURE_CLIENT_SECRET, or AZURE_ACCESS_TOKEN, or run `az login`"},
+    {"cred.other-tenant", ARC_E_CONFIG, false,
+     "name the tenant in AZURE_ADDITIONALLY_ALLOWED_TENANTS (separated by ;, "
+     "or * for all), or sign in to it"},
     {"cred.unavailable", ARC_E_AUTH, false, "configure this credential"},
     {"cred.untrusted-cloud", ARC_E_CONFIG, false,
      "the credential in the environment belongs to another authority: give "
@@ -70,9 +78,15 @@ const struct arc_reason arc_reasons[] = {
      "check the scope, the tenant and the cloud"},
     {"entra.bad-tenant", ARC_E_AUTH, false,
      "check AZURE_TENANT_ID and the cloud"},
+    {"entra.bad-token", ARC_E_PROTOCOL, false,
+     "what answered did not give a usable token: try again; look for a proxy "
+     "that changes answers"},
     {"entra.certificate-time", ARC_E_AUTH, false,
      "correct this machine's clock: Entra's certificates are valid for an "
      "hour"},
+    {"entra.clock-skew", ARC_E_AUTH, false,
+     "correct this machine's clock: `timedatectl` shows whether it is set by "
+     "the network"},
     {"entra.code-expired", ARC_E_TIMEOUT, false,
      "start the sign-in again, and finish it while the code is good"},
     {"entra.declined", ARC_E_DENIED, false,

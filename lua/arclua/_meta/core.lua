@@ -209,11 +209,11 @@ function core.crypto.client_certificate(path, password) end
 ---@class arclua.ClientCertificate
 local ClientCertificate = {}
 function ClientCertificate:validity() end       -- from, to: seconds since 1970
-function ClientCertificate:thumbprint() end     -- SHA-256 as base64url: "x5t#S256"
+function ClientCertificate:thumbprint(kind) end -- "SHA256" (default: "x5t#S256") or "SHA1" ("x5t") as base64url
 function ClientCertificate:chain() end          -- base64 of DER, its own first, then its issuers': "x5c"
---- The signed token (PS256) of two JSON texts.
+--- The signed token of two JSON texts; algorithm: "PS256" (default) or "RS256".
 ---@return arclua.Secret
-function ClientCertificate:sign(header, claims) end
+function ClientCertificate:sign(header, claims, algorithm) end
 function ClientCertificate:close() end
 --- An RSA key pair in memory, made in a thread: to be certified for SSH. bits: 2048 to 8192, default 3072.
 ---@return arclua.SshKey|nil, arclua.Error?

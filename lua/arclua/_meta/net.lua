@@ -24,7 +24,8 @@ core.token = {}
 --- ssh_key: it is certified: the three fields of token_type=ssh-cert are added, and the certificate, checked, is the value.
 --- Errors then also: protocol (entra.bad-certificate), auth (entra.no-certificate: another token came; entra.certificate-time).
 ---@param opts { url: string, form: table<string,string|arclua.Secret>?, headers: table?, assertion: boolean?, ssh_key: arclua.SshKey?, ca: string?, timeout: number? }
----@return arclua.Secret|arclua.SshCertificate|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret?, id_token=Secret? }
+---@return arclua.Secret|arclua.SshCertificate|nil secret, table|arclua.Error info   { expires_on=, refresh_on=?, token_type=, scope=?, refresh_token=Secret?, id_token=Secret?,
+---   client_id=?, object_id=?, msi_res_id=? (of a managed identity), skew=? (seconds that our clock is ahead) }; a refusal's error has claims=?, correlation_id=?
 function core.token.request(opts) end
 --- One POST that asks for a device code; the secret is the code that is polled with.
 ---@param opts { url: string, form: table<string,string|arclua.Secret>, ca: string?, timeout: number? }
@@ -35,8 +36,12 @@ function core.token.device(opts) end
 ---@param opts { args: string[], timeout: number? }
 ---@return arclua.Secret|nil, table|arclua.Error   { expires_on=, tenant=?, subscription=? }
 function core.token.command(opts) end
---- The unverified claims of a JWT that may be shown: { tid=, oid=, appid=, upn=, aud=, exp=, iss=, nonce=, preferred_username= } | nil.
+--- The unverified claims of a JWT that may be shown: { tid=, oid=, appid=, upn=, aud=, exp=, iss=, sub=, nonce=, preferred_username= } | nil.
 function core.token.claims(secret) end
+--- The claims of a request whose sender can answer challenges (CP1), with a challenge's own: JSON | nil (it is no object).
+---@param challenge string?  JSON
+---@return string|nil
+function core.token.declare(challenge) end
 
 --- A secret as a JSON string with its quotes: Secret | nil, err.
 function core.token.quote(secret) end
@@ -48,15 +53,35 @@ core.store = {}
 --- Everything but the secrets.
 ---@return { default: string?, accounts: table<string,string>[] }|nil, arclua.Error?   every account with its id
 function core.store.read(dir) end
---- The secret of an account: secret | nil (none) | nil, err.
-function core.store.secret(dir, id) end
---- Adds or replaces an account; the first one, and with make_default any, becomes the default.
+--- The secret of an account: secret | nil (it has none) | nil, err (cred.locked: it is encrypted). key: of core.keyring.key.
+function core.store.secret(dir, id, key) end
+--- Adds or replaces an account; the first one, and with make_default any, becomes the default. key: encrypts the secret.
 ---@param fields table<string,string>
+---@param secret arclua.Secret?
 ---@return true|nil, arclua.Error?
-function core.store.put(dir, id, fields, secret, make_default) end
-function core.store.renew(dir, id, secret) end    -- another secret for an account that is there: boolean | nil, err
+function core.store.put(dir, id, fields, secret, make_default, key) end
+function core.store.renew(dir, id, secret, key) end  -- another secret for an account that is there: boolean | nil, err
 function core.store.remove(dir, id) end           -- boolean | nil, err
 function core.store.choose(dir, id) end           -- makes it the default: boolean | nil, err
+
+core.msal = {}
+--- The newest refresh token of a user in a cache file of Microsoft's libraries (MSAL), which is only read. hosts: the cloud's
+--- authority and its other names. Errors: notfound (no file, no such user), protocol (no such cache, or just being written),
+--- denied, limit.
+---@param opts { username: string, tenant: string?, home_tenant: string?, client_id: string, hosts: string[] }
+---@return arclua.Secret|nil, arclua.Error?
+function core.msal.refresh_token(path, opts) end
+
+core.keyring = {}
+--- The key that the desktop's secret service keeps for the store of that directory; create: makes one where there is none.
+--- The service may ask its user. Errors: notfound (no desktop session, no libsecret), unavailable (the service refuses), timeout.
+---@param opts { create: boolean?, timeout: number? }?  timeout: default 60
+---@return arclua.Secret|nil, arclua.Error?   nil alone: there is none
+function core.keyring.key(dir, opts) end
+--- Takes it out of the service again. Errors: as core.keyring.key.
+---@param opts { timeout: number? }?
+---@return true|nil, arclua.Error?
+function core.keyring.forget(dir, opts) end
 
 core.arm = {}
 ---@class arclua.ArmPage
