@@ -18,6 +18,15 @@ local function subscription_resource(state, s)
       spendingLimit = "Off" } }
 end
 
+-- What this cloud is, for whoever knows no more than where its ARM is.
+local function metadata(state)
+  local cloud = state.cloud
+  return 200, {}, { name = "arclua-emulator", resourceManager = cloud.resource_manager .. "/",
+    authentication = { loginEndpoint = cloud.authority .. "/", tenant = "common",
+      identityProvider = "AAD", audiences = json.array { cloud.audience } },
+    suffixes = {} }
+end
+
 local function list_subscriptions(state)
   local value = json.array {}
   for i, s in ipairs(state.subscriptions) do
@@ -223,6 +232,13 @@ local function route_request(state, request, headers)
   return route.handle(state, request, at)
 end
 
+local function answer_request(state, request, headers)
+  if request.path == "/metadata/endpoints" and request.method == "GET" then
+    return metadata(state)
+  end
+  return route_request(state, request, headers)
+end
+
 -- The machine that a path names, for faults.
 local function machine_name(path)
   return path:lower():match "/machines/([^/]+)"
@@ -247,7 +263,7 @@ function arm.handle(state, request)
     return nil, fault
   else
     request.lifetime = fault and (fault.lifetime or 0)
-    status, more, body = route_request(state, request, headers)
+    status, more, body = answer_request(state, request, headers)
   end
   for name, value in pairs(more) do
     headers[name] = value

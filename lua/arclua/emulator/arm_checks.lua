@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What ARM checks before it looks at a resource: api-version, token, registration, throttling.
 -- Each check returns nil, or the answer { status, headers, body }.
+local claims_challenge = require("arclua.emulator.claims").challenge
 local core = require "arclua.core"
 local json = require "arclua.json"
 local connectivity = require "arclua.emulator.arm_connectivity"
@@ -17,6 +18,18 @@ local function unauthorized(state, code, message, description)
     ["WWW-Authenticate"] = ('Bearer authorization_uri="%s/%s", error="invalid_token", '
       .. 'error_description="%s"'):format(state.cloud.authority, state.tenant, description),
   } }) }
+end
+
+-- A token of before a moment, where its client can get another.
+local function challenged(state, claims)
+  local since, note = state.faults:challenge()
+  local header = since and claims_challenge(state, claims, since)
+  if not header then
+    return nil
+  end
+  note()
+  return { reply.fail(401, "TokenCreatedWithOutdatedPolicies", "The access token was created with "
+    .. "outdated policies; a new one is needed.", { headers = { ["WWW-Authenticate"] = header } }) }
 end
 
 --- The bearer token: 401s.
@@ -49,6 +62,7 @@ function checks.token(state, request)
         os.date("!%m/%d/%Y %I:%M:%S %p", math.floor(claims.exp)),
         os.date("!%m/%d/%Y %I:%M:%S %p", math.floor(now))), "The access token has expired.")
   end
+  return challenged(state, claims)
 end
 
 --- The api-version parameter: 400s.

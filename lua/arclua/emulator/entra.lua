@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- The token endpoint: client credentials of one application in one tenant, and sign-ins of one
 -- person (emulator/users.lua).
+local aadsts = require "arclua.emulator.aadsts"
 local assertions = require "arclua.emulator.assertions"
+local claims_of = require("arclua.emulator.claims").of
 local core = require "arclua.core"
+local discovery = require "arclua.emulator.discovery"
 local identity = require "arclua.emulator.identity"
 local json = require "arclua.json"
 local ssh_ca = require "arclua.emulator.ssh_ca"
@@ -20,7 +23,7 @@ local function stamp(seconds)
   return os.date("!%Y-%m-%d %H:%M:%SZ", math.floor(seconds))
 end
 
-local function refuse(status, name, number, message, retry_after, suberror)
+local function refuse(status, name, number, message, retry_after, suberror, claims)
   local now = stamp(core.time())
   local trace, correlation = core.crypto.uuid(), core.crypto.uuid()
   return status, {
@@ -28,6 +31,7 @@ local function refuse(status, name, number, message, retry_after, suberror)
   }, {
     error = name,
     suberror = suberror,
+    claims = claims,
     error_description = ("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s"):format(
       number, message, trace, correlation, now),
     error_codes = json.array { number },
@@ -98,13 +102,15 @@ local function check_client(state, form)
   end
 end
 
-local function issue(state, resource, lifetime)
+local function issue(state, resource, lifetime, more)
   local now = math.floor(state.faults:time())
+  more = more or {}
   local header = json.encode { alg = "RS256", typ = "JWT", kid = state.kid }
   local claims = json.encode {
-    aud = resource, iss = ("%s/%s/v2.0"):format(state.cloud.authority, state.tenant),
-    iat = now, nbf = now - SKEW, exp = now + math.floor(lifetime), appid = state.client_id,
-    appidacr = "1", idtyp = "app", oid = state.object_id, sub = state.object_id,
+    aud = resource, iss = ("%s/%s/v2.0"):format(state.cloud.authority, state.tenant), iat = now,
+    nbf = more.nbf or now - SKEW, xms_cc = more.xms_cc, exp = now + math.floor(lifetime),
+    appid = state.client_id, appidacr = "1", idtyp = "app", oid = state.object_id,
+    sub = state.object_id,
     tid = state.tenant, uti = core.crypto.base64url(core.crypto.random(16)), ver = "1.0",
   }
   return core.crypto.jwt_sign(state.key, header, claims)
@@ -114,11 +120,13 @@ identity.issue = issue
 
 -- A person's request; ask(state, tenant, form, resource, lifetime) gives a body | nil, refusal.
 local function for_user(state, tenant, request, form, ask)
-  local resource, body, refusal
-  if form.scope then
+  local resource, body
+  local more, refusal = claims_of(form.claims)
+  if more and form.scope then
     resource, refusal = resource_of(state.cloud, form.scope, ssh_ca.wants(form) or nil)
   end
   if not refusal then
+    form.more = more
     body, refusal = ask(state, tenant, form, resource, request.lifetime or state.token_lifetime)
   end
   if refusal then
@@ -152,13 +160,16 @@ local function token(state, tenant, request)
     refusal = { 400, "invalid_request", 900144,
       "The request body must contain the following parameter: 'scope'." }
   end
-  local resource
+  local resource, more
   if not refusal then
     resource, refusal = resource_of(state.cloud, form.scope, ssh_ca.wants(form))
   end
   local certificate
   if not refusal and ssh_ca.wants(form) then
     certificate, refusal = ssh_ca.answer(state, form, ssh_ca.people(state).application)
+  end
+  if not refusal then
+    more, refusal = claims_of(form.claims)
   end
   if refusal then
     state.log:add("token-refused", { number = refusal[3] })
@@ -167,35 +178,45 @@ local function token(state, tenant, request)
     return 200, {}, certificate
   end
   local lifetime = state.token_lifetime
-  local jwt = issue(state, resource, request.lifetime or lifetime)
-  state.log:add("token", { client_id = form.client_id, resource = resource })
+  local jwt = issue(state, resource, request.lifetime or lifetime, more)
+  state.log:add("token", { client_id = form.client_id, resource = resource,
+    claims = form.claims })
   return 200, {}, { token_type = "Bearer", expires_in = math.floor(lifetime),
     ext_expires_in = math.floor(lifetime), access_token = jwt }
 end
 
-local function discovery(state, tenant)
-  local base = ("%s/%s"):format(state.cloud.authority, tenant)
-  return 200, {}, {
-    issuer = base .. "/v2.0",
-    token_endpoint = base .. "/oauth2/v2.0/token",
-    authorization_endpoint = base .. "/oauth2/v2.0/authorize",
-    device_authorization_endpoint = base .. "/oauth2/v2.0/devicecode",
-    jwks_uri = base .. "/discovery/v2.0/keys",
-    token_endpoint_auth_methods_supported = json.array { "client_secret_post", "private_key_jwt" },
-    response_types_supported = json.array { "code" },
-    id_token_signing_alg_values_supported = json.array { "RS256" },
-  }
+local function openid_configuration(state, tenant)
+  local body, refusal = discovery.tenant(state, tenant)
+  if not body then
+    return refuse(table.unpack(refusal))
+  end
+  return 200, {}, body
+end
+
+local function instance(state, tenant, request)
+  local body, refusal = discovery.instance(state, text.pairs(request.query or "", false, true))
+  if tenant ~= "common" then
+    return 404, {}, ""
+  elseif not body then
+    return refuse(table.unpack(refusal))
+  end
+  return 200, {}, body
 end
 
 local function keys(state)
-  local jwk = state.key:jwk()
-  jwk.use, jwk.alg, jwk.kid = "sig", "RS256", state.kid
-  return 200, {}, { keys = json.array { jwk } }
+  return 200, {}, discovery.keys(state)
 end
 
+-- A number of Entra's list brings its usual status and words, unless the fault has others.
 local function answer_of(fault)
-  return refuse(fault.status or 500, fault.error or "server_error", fault.number or 90033,
-    fault.message or "A transient error has occurred. Please try again.", fault.retry_after)
+  local number = fault.number or 90033
+  local usual = aadsts.find(number) or { status = 400, error = "invalid_request",
+    message = "The request was refused." }
+  if not fault.number then
+    usual = { status = 500, error = "server_error", message = usual.message }
+  end
+  return refuse(fault.status or usual.status, fault.error or usual.error, number,
+    fault.message or usual.message, fault.retry_after, usual.suberror, usual.claims)
 end
 
 local ROUTES = {
@@ -206,7 +227,8 @@ local ROUTES = {
   ["POST /oauth2/v2.0/authorize"] = users_page.authorized,
   ["GET /device"] = users_page.ask,
   ["POST /device"] = users_page.answer,
-  ["GET /v2.0/.well-known/openid-configuration"] = discovery,
+  ["GET /v2.0/.well-known/openid-configuration"] = openid_configuration,
+  ["GET /discovery/instance"] = instance,
   ["GET /discovery/v2.0/keys"] = keys,
 }
 

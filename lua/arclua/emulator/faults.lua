@@ -74,7 +74,7 @@ local KINDS = {
   node = "restart",
   clock = "skew",
   machine = "offline",
-  arm = "answer drop slow black-hole short-lived",
+  arm = "answer drop slow black-hole short-lived challenge",
   entra = "answer drop slow black-hole short-lived",
   certificate = "expired foreign short-lived",
 }
@@ -158,8 +158,8 @@ function Faults:add(fault)
     error(why, 3)
   end
   local begins = core.now() + (fault.begins or 0)
-  local rule = { spec = fault, left = fault.times or math.huge, pass = fault.after or 0,
-    begins = begins, ends = begins + (fault.lasts or math.huge) }
+  local rule = { spec = fault, since = self:time(), left = fault.times or math.huge,
+    pass = fault.after or 0, begins = begins, ends = begins + (fault.lasts or math.huge) }
   self.rules[#self.rules + 1] = rule
   return fault
 end
@@ -228,6 +228,9 @@ function Faults:delay(fault, machine)
   return fault.upto and least + (fault.upto - least) * self:random(machine) or least
 end
 
+-- Of a token, not of a request: whoever checks it asks for these.
+local PASSIVE = { challenge = true }
+
 -- A link's fault strikes later, if ever; others do when they are taken.
 local function note(self, spec, machine, request)
   if spec.at ~= "link" then
@@ -241,7 +244,7 @@ end
 function Faults:take(at, machine, request)
   for _, rule in ipairs(request and request.spared and {} or self.rules) do
     local spec = rule.spec
-    if in_force(rule) and matches(spec, at, machine, request) then
+    if in_force(rule) and not PASSIVE[spec.kind] and matches(spec, at, machine, request) then
       if rule.pass > 0 then
         rule.pass = rule.pass - 1
       elseif not spec.chance or self:random(machine) < spec.chance then
@@ -251,6 +254,19 @@ function Faults:take(at, machine, request)
     end
   end
   return nil
+end
+
+--- Since when (by the cloud's clock) tokens of before get a claims challenge, and a function that
+--- notes that one did; nil = they do not.
+function Faults:challenge()
+  for _, rule in ipairs(self.rules) do
+    if in_force(rule) and rule.spec.kind == "challenge" then
+      return rule.since, function()
+        rule.left = rule.left - 1
+        self:struck(rule.spec, {})
+      end
+    end
+  end
 end
 
 --- Whether such a fault is in force, without using it up.

@@ -23,7 +23,8 @@ local function wrong_identity(state, query)
   return chosen and chosen ~= state.client_id and chosen ~= state.object_id
 end
 
-local function issue(state, query)
+-- selector: { name, value } that the answer echoes, as the Arc agent's does since 2026.
+local function issue(state, query, selector)
   local resource = query.resource or ""
   local bare = resource:gsub("/$", "")
   if bare ~= state.cloud.audience and bare ~= state.cloud.resource_manager then
@@ -34,10 +35,14 @@ local function issue(state, query)
   end
   local now = math.floor(state.faults:time())
   state.log:add("identity", { resource = resource, client_id = query.client_id })
-  return 200, {}, { access_token = identity.issue(state, resource, LIFETIME),
+  local body = { access_token = identity.issue(state, resource, LIFETIME),
     client_id = state.client_id, expires_in = tostring(LIFETIME),
     expires_on = tostring(now + LIFETIME), not_before = tostring(now), resource = resource,
     token_type = "Bearer" }
+  if selector then
+    body[selector[1]] = selector[2]
+  end
+  return 200, {}, body
 end
 
 local ROUTES = {}
@@ -94,6 +99,15 @@ local function challenge(state)
   return 401, { ["WWW-Authenticate"] = "Basic realm=" .. path }, ""
 end
 
+-- Which identity is asked for; an agent before 2026 (identity.old) does not look.
+local function selector_of(state, query)
+  for _, name in ipairs { "client_id", "object_id", "msi_res_id" } do
+    if query[name] and not state.identity.old then
+      return { name, query[name] }
+    end
+  end
+end
+
 ROUTES.arc = function(state, request, query)
   local key = (request.headers.authorization or ""):match "^Basic (.+)$"
   if request.method ~= "GET" or request.path ~= METADATA
@@ -108,7 +122,8 @@ ROUTES.arc = function(state, request, query)
   end
   state.identity.pending[key] = nil
   os.remove(path)
-  return issue(state, query)
+  local selector = selector_of(state, query)
+  return issue(state, selector and query or { resource = query.resource }, selector)
 end
 
 local function handle(state, request)

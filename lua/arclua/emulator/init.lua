@@ -82,7 +82,8 @@ local function fill_env(self)
     AZURE_AUTHORITY_HOST = s.cloud.authority,
     ARCLUA_USER = self.who.user, ARCLUA_IDENTITY = dir .. "/id_ed25519",
     ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_SSH_CONFIG = "none",
-    ARCLUA_STATE = dir .. "/state", ARCLUA_EMULATOR_SIGNIN = users.page(s),
+    ARCLUA_STATE = dir .. "/state", ARCLUA_ENCRYPT = "never",
+    ARCLUA_EMULATOR_SIGNIN = users.page(s),
     NO_PROXY = no_proxy(self.names.domain),
   }
 end

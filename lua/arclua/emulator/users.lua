@@ -14,6 +14,8 @@ local ANY_TENANT = { common = true, organizations = true }
 local LIFE, INTERVAL = 900, 5 -- seconds, of device codes
 local SKEW = 300
 
+local MODES = { query = true, form_post = true }
+
 local DEVICE_GRANTS = { ["urn:ietf:params:oauth:grant-type:device_code"] = true,
   device_code = true }
 
@@ -83,7 +85,7 @@ function users.device_code(state, tenant, form, resource)
     ends = state.faults:time() + u.life, interval = u.interval }
   u.devices[code] = device
   local where = state.cloud.authority .. "/common/oauth2/deviceauth"
-  state.log:add("device-code", { user_code = device.user_code })
+  state.log:add("device-code", { user_code = device.user_code, claims = form.claims })
   return { device_code = code, user_code = device.user_code, verification_uri = where,
     expires_in = math.floor(u.life), interval = u.interval,
     message = ("To sign in, use a web browser to open the page %s and enter the code %s to "
@@ -93,7 +95,8 @@ end
 local function sign(state, claims)
   local header = json.encode { alg = "RS256", typ = "JWT", kid = state.kid }
   local now = math.floor(state.faults:time())
-  claims.iat, claims.nbf, claims.tid, claims.ver = now, now - SKEW, state.tenant, "2.0"
+  claims.iat, claims.tid, claims.ver = now, state.tenant, "2.0"
+  claims.nbf = claims.nbf or now - SKEW
   claims.iss = ("%s/%s/v2.0"):format(state.cloud.authority, state.tenant)
   claims.oid, claims.sub = state.users.oid, state.users.oid
   return core.crypto.jwt_sign(state.key, header, json.encode(claims))
@@ -110,13 +113,15 @@ local function instead(body, certificate, refusal)
   return body
 end
 
--- The answer to a person who is signed in: tokens, and a new refresh token.
+-- The answer to a person who is signed in: tokens, and a new refresh token. form.more: what its
+-- claims lay over those of the token.
 local function tokens(state, form, resource, scope, lifetime, nonce)
   local u, ends = state.users, math.floor(state.faults:time() + lifetime)
   local body = { token_type = "Bearer", expires_in = math.floor(state.token_lifetime),
     scope = resource .. "/user_impersonation " .. resource .. "/.default",
     access_token = sign(state, { aud = resource, exp = ends, appid = PUBLIC_CLIENT,
-      appidacr = "0", idtyp = "user", upn = u.upn, scp = "user_impersonation" }) }
+      appidacr = "0", idtyp = "user", upn = u.upn, scp = "user_impersonation",
+      nbf = form.more.nbf, xms_cc = form.more.xms_cc }) }
   if scope:find("openid", 1, true) then
     body.id_token = sign(state, { aud = PUBLIC_CLIENT, exp = ends, name = u.name,
       nonce = nonce,
@@ -184,25 +189,31 @@ function users.revoke(state)
   end
 end
 
--- The address with a code, or what is wrong with the request.
+--- What a browser is sent back with: the address and the fields; or nil and what is wrong with the
+--- request.
 function users.authorize(state, tenant, query)
   local refusal = refusal_of(state, tenant, query)
   if refusal then
     return nil, refusal[4]
   elseif not (query.redirect_uri or ""):find "^http://localhost:?%d*/?$" then
     return nil, "AADSTS50011: The redirect URI does not match those of the application."
+  elseif not MODES[query.response_mode or "query"] then
+    return nil, "AADSTS900144: response_mode must be query or form_post."
   elseif query.response_type ~= "code" or query.code_challenge_method ~= "S256"
     or not query.code_challenge or not query.scope then
     return nil, "AADSTS900144: response_type, scope and code_challenge (S256) are needed."
   end
-  local mark = query.redirect_uri .. "?state=" .. text.encode(query.state or "")
+  local fields = { { "state", query.state or "" } }
   if query.answer == "decline" then
-    return mark .. "&error=access_denied&error_description=The+user+declined+the+request."
+    fields[2] = { "error", "access_denied" }
+    fields[3] = { "error_description", "The user declined the request." }
+    return query.redirect_uri, fields
   end
   local code = random_text()
   state.users.codes[code] = { challenge = query.code_challenge, nonce = query.nonce,
     redirect_uri = query.redirect_uri, ends = state.faults:time() + LIFE }
-  return mark .. "&code=" .. code
+  fields[2] = { "code", code }
+  return query.redirect_uri, fields
 end
 
 local function by_code(state, form, resource, lifetime)

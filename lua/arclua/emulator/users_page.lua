@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The pages where a person approves or declines a device's sign-in: plain HTML, no script. The
--- one that can do so has an address that nobody can guess.
+-- The pages where a person approves or declines a sign-in: plain HTML, and no script but the one
+-- line that posts a form on. The one that approves has an address that nobody can guess.
 local core = require "arclua.core"
 local text = require "arclua.emulator.text"
 local users = require "arclua.emulator.users"
@@ -8,9 +8,9 @@ local users = require "arclua.emulator.users"
 local page = {}
 
 local HEADERS = { ["Content-Type"] = "text/html; charset=utf-8", ["Cache-Control"] = "no-store",
-  ["Referrer-Policy"] = "no-referrer", ["X-Content-Type-Options"] = "nosniff",
-  ["Content-Security-Policy"] = "default-src 'none'; "
-    .. "form-action 'self' http://localhost:*; frame-ancestors 'none'" }
+  ["Referrer-Policy"] = "no-referrer", ["X-Content-Type-Options"] = "nosniff" }
+local POLICY = "default-src 'none'; %sform-action 'self' http://localhost:*; "
+  .. "frame-ancestors 'none'"
 
 local SHELL = [[<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>arclua emulator: sign-in</title></head>
@@ -37,18 +37,42 @@ local SIGN_IN = [[<p>The password is the long part of the variable
 <button name="answer" value="decline">Decline</button></p>
 </form>]]
 
+-- The page that takes a code on without putting it into an address. Its script is the one that may
+-- run; without scripts there is the button.
+local SCRIPT = "document.forms[0].submit()"
+local PASS_ON = [[<form method="post" action="%s">
+%s<p><button>Continue</button></p>
+</form><script>%s</script>]]
+
 local function escape(s)
   return (s:gsub("[&<>\"']", function(c)
     return ("&#%d;"):format(c:byte())
   end))
 end
 
-local function show(status, inner)
+-- script: one that may run on the page.
+local function show(status, inner, script)
   local headers = {}
   for name, value in pairs(HEADERS) do
     headers[name] = value
   end
+  headers["Content-Security-Policy"] = POLICY:format(script and ("script-src 'sha256-%s'; "):format(
+    core.crypto.base64(core.crypto.sha256(script))) or "")
   return status, headers, SHELL:format(inner)
+end
+
+-- Back to where the browser came from, by a form or in the address.
+local function pass_on(where, fields, by_form)
+  local parts = {}
+  for i, field in ipairs(fields) do
+    parts[i] = by_form and ('<input type="hidden" name="%s" value="%s">\n'):format(field[1],
+      escape(field[2])) or field[1] .. "=" .. text.encode(field[2])
+  end
+  if by_form then
+    return show(200, PASS_ON:format(escape(where), table.concat(parts), SCRIPT), SCRIPT)
+  end
+  return 302, { Location = where .. "?" .. table.concat(parts, "&"),
+    ["Cache-Control"] = "no-store" }, ""
 end
 
 --- The public page, which only says where the other one is.
@@ -85,12 +109,12 @@ function page.authorized(state, tenant, request)
     return show(401, "<p>That is not the password.</p>" .. SIGN_IN)
   end
   query.answer = sent.answer
-  local where, why = users.authorize(state, tenant, query)
+  local where, more = users.authorize(state, tenant, query)
   if not where then
-    return show(400, "<p>" .. escape(why) .. "</p>")
+    return show(400, "<p>" .. escape(more) .. "</p>")
   end
-  state.log:add("authorized", { answer = sent.answer })
-  return 302, { Location = where, ["Cache-Control"] = "no-store" }, ""
+  state.log:add("authorized", { answer = sent.answer, claims = query.claims })
+  return pass_on(where, more, query.response_mode == "form_post")
 end
 
 --- What the form sends: approves or declines.
