@@ -1,32 +1,46 @@
 -- SPDX-License-Identifier: MIT
 -- Stored sign-ins: made once, used by every later run until they are removed.
-local browser = require "arclua.credential.browser"
 local check = require "arclua.check"
-local client_secret = require "arclua.credential.client_secret"
 local clouds = require "arclua.clouds"
-local device_code = require "arclua.credential.device_code"
 local errors = require "arclua.errors"
+local keyring = require "arclua.credential.keyring"
 local paths = require "arclua.paths"
 local real = require "arclua.core"
-local refresh = require "arclua.credential.refresh"
+local sign_in = require "arclua.credential.sign_in"
 local store = require "arclua.credential.store"
 
 local accounts = {}
 
 ---@class arclua.SignInOptions
----@field method string?          "device_code" (default), "browser", "client_secret"
+---@field method string?          "device_code" (default), "browser", "client_secret",
+---   "client_certificate", "workload_identity" or "managed_identity"
 ---@field cloud string?           name or cloud file; default ARCLUA_CLOUD, else public
 ---@field tenant string?          directory; of a person: default whoever signs in has one
----@field client_id string?       of a person: default the Azure CLI's application
+---@field client_id string?       of a person: default the Azure CLI's application; of a managed
+---   identity: which one, default the machine's own
 ---@field client_secret arclua.Secret?  of an application
+---@field certificate string?     of an application: the file of its certificate and key
+---@field password arclua.Secret?  that the certificate's file is encrypted with
+---@field send_chain boolean?     the certificate goes with its issuers
+---@field token_file string?      of a workload: the file in which its platform keeps a token;
+---   default AZURE_FEDERATED_TOKEN_FILE, else GitHub's service
+---@field object_id string?       of a managed identity: which one
+---@field resource_id string?     likewise
+---@field claims string?          JSON of a claims challenge that the sign-in must satisfy
+---@field encrypt string?         "auto": where the desktop has a secret service; "always"; "never";
+---   default ARCLUA_ENCRYPT, else "auto"
 ---@field prompt fun(device: table)?    told { user_code, verification_uri, message? } instead of
 ---   the lines on standard error
 ---@field open fun(url: string)?  gets the address instead of the browser that BROWSER names
+---@field log fun(text: string)?  told what somebody may want to know
 
 ---@class arclua.Account
 ---@field id string
----@field kind string        "user" or "application"
+---@field kind string        "user", "application" or "identity"
 ---@field username string    of an application its client ID
+---@field method string?     "certificate", "federated" or "identity": nothing secret but perhaps a
+---   password is stored
+---@field sealed boolean     its secret is encrypted
 ---@field tenant string
 ---@field cloud string       name, or path of the cloud file
 ---@field authority string
@@ -34,93 +48,50 @@ local accounts = {}
 ---@field default boolean
 
 local RULES = { method = "string", cloud = "string", tenant = "string", client_id = "string",
-  client_secret = "secret", prompt = "function", open = "function",
+  client_secret = "secret", certificate = "string", password = "secret", send_chain = "boolean",
+  token_file = "string", object_id = "string", resource_id = "string", claims = "string",
+  encrypt = "string", prompt = "function", open = "function", log = "function",
   primitives = "table", store = "string" }
 
 local function context_of(opts)
   return { core = opts.primitives or real, store = opts.store }
 end
 
--- Who signed in, by the ID token that came straight from the token endpoint.
-local function person(core, info, client_id)
-  local claims = info.id_token and core.token.claims(info.id_token)
-  if not claims or claims.aud ~= client_id or not claims.tid or not claims.oid then
-    return errors.fail { reason = "http.bad-answer", op = "login",
-      message = "Entra did not say who signed in" }
-  elseif not info.refresh_token then
-    return errors.fail { reason = "entra.bad-request", op = "login",
-      message = "Entra gave no refresh token, so nothing can be stored" }
-  end
-  return { kind = "user", tenant = claims.tid, oid = claims.oid,
-    username = claims.preferred_username or claims.upn or claims.oid }
-end
-
-local methods = {}
-
-local function by_person(flow, core, cloud, opts)
-  local client_id = opts.client_id or refresh.CLIENT
-  local source = flow.new({ cloud = cloud, tenant = opts.tenant or refresh.ANY_TENANT,
-    client_id = client_id, prompt = opts.prompt, open = opts.open }, core)
-  local secret, info = source:fetch(cloud.scope, {})
-  if not secret then
-    return nil, info
-  end
-  secret:close()
-  local who, err = person(core, info, client_id)
-  if not who then
-    return nil, err
-  end
-  who.client_id = client_id
-  return who, nil, info.refresh_token
-end
-
-function methods.device_code(...)
-  return by_person(device_code, ...)
-end
-
-function methods.browser(...)
-  return by_person(browser, ...)
-end
-
-function methods.client_secret(core, cloud, opts)
-  local source, err = client_secret.new({ cloud = cloud, tenant = opts.tenant,
-    client_id = opts.client_id, secret = opts.client_secret }, core)
-  if not source then
-    return nil, err
-  end
-  local secret
-  secret, err = source:fetch(cloud.scope, {})
-  if not secret then
-    return nil, err
-  end
-  secret:close()
-  return { kind = "application", tenant = opts.tenant, oid = opts.client_id,
-    username = opts.client_id, client_id = opts.client_id }, nil, opts.client_secret
-end
-
 local function check_method(opts)
   local method = opts.method or "device_code"
-  if not methods[method] then
-    error("option 'method': device_code, browser or client_secret expected, got '" .. method
-      .. "'", 3)
+  local how = sign_in[method]
+  if not how then
+    error("option 'method': device_code, browser, client_secret, client_certificate, "
+      .. "workload_identity or managed_identity expected, got '" .. method .. "'", 3)
   end
-  for _, name in ipairs { "tenant", "client_id", "client_secret" } do
-    if method == "client_secret" and not opts[name] then
+  for _, name in ipairs(how.needs) do
+    if not opts[name] then
       error("option '" .. name .. "' is missing", 3)
     end
   end
-  return methods[method]
+  return how.run
 end
 
-local function save(context, cloud, account, secret)
+local function save(context, cloud, account, secret, key)
   account.cloud, account.authority = store.cloud_key(cloud), cloud.authority
   local id = ("%s %s %s"):format(account.cloud, account.tenant, account.oid)
-  local ok, err = store.put(context, id, account, secret, true)
+  local ok, err = store.put(context, id, account, secret, key)
   if not ok then
     return nil, err
   end
-  account.id, account.default = id, true
+  account.id, account.default, account.sealed = id, true, secret ~= nil and key ~= nil
   return account
+end
+
+-- The cloud to sign in at, its tenant checked.
+local function cloud_of(opts)
+  local cloud, err = clouds.load(opts.cloud or paths.env "ARCLUA_CLOUD")
+  if cloud and opts.tenant then
+    local ok
+    ok, err = clouds.tenant(opts.tenant)
+    cloud = ok and cloud
+  end
+  return cloud, err
 end
 
 --- Signs in and stores it; it becomes the default account.
@@ -132,21 +103,23 @@ end
 function accounts.sign_in(opts)
   opts = check.options(opts, RULES)
   local method, context = check_method(opts), context_of(opts)
-  local cloud, err = clouds.load(opts.cloud or paths.env "ARCLUA_CLOUD")
-  if cloud and opts.tenant then
-    local ok
-    ok, err = clouds.tenant(opts.tenant)
-    cloud = ok and cloud
+  local wish, err = keyring.wish(opts.encrypt)
+  local cloud = nil
+  if wish then
+    cloud, err = cloud_of(opts)
   end
   if not cloud then
     return nil, err
   end
-  local account, secret
+  local account, secret, key
   account, err, secret = method(context.core, cloud, opts)
-  if not account then
+  if account and secret then
+    key, err = keyring.for_new(context, store.dir(context), wish, opts.log or function() end)
+  end
+  if not account or err then
     return nil, err
   end
-  return save(context, cloud, account, secret)
+  return save(context, cloud, account, secret, key)
 end
 
 --- The stored sign-ins, sorted by name.
@@ -215,13 +188,28 @@ function accounts.remove(name, opts)
   return change("remove", name, opts)
 end
 
+-- Whether the desktop keeps a key for what is stored.
+local function has_sealed(context)
+  for _, account in ipairs(store.list(context) or {}) do
+    if account.sealed then
+      return true
+    end
+  end
+  return false
+end
+
 --- Forgets all, also those of a file that cannot be read.
 --- Errors: io, denied.
 ---@param opts { store: string? }?
 ---@return true|nil, arclua.Error?
 function accounts.remove_all(opts)
   local context = context_of(check.options(opts, { store = "string", primitives = "table" }))
-  return context.core.sys.remove(store.dir(context) .. "/tokens.json")
+  local dir, encrypted = store.dir(context), has_sealed(context)
+  local ok, err = context.core.sys.remove(dir .. "/tokens.json")
+  if ok and encrypted then
+    context.core.keyring.forget(dir) -- a key to nothing: no harm where it stays
+  end
+  return ok, err
 end
 
 return accounts

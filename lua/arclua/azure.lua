@@ -27,6 +27,8 @@ Machine.__name = "arclua.machine"
 
 local azure = {}
 
+local SKEW_MAX = 300 -- seconds that Entra tolerates
+
 ---@class arclua.LoginOptions
 ---@field cloud string?               name or cloud file; default ARCLUA_CLOUD, else public
 ---@field tenant string?              directory; default ARCLUA_TENANT, AZURE_TENANT_ID
@@ -74,6 +76,15 @@ local function pick_credential(opts, cloud, settings)
     primitives = opts.primitives })
 end
 
+-- It explains refusals to come: of what we sign, and of certificates.
+local function warn_of_clock(log, info)
+  local skew = info.skew or 0
+  if math.abs(skew) > SKEW_MAX then
+    log("warn", ("this machine's clock is %d s %s Entra's"):format(math.floor(math.abs(skew)),
+      skew > 0 and "ahead of" or "behind"))
+  end
+end
+
 local function list_of(value)
   if type(value) == "string" then
     return { value }
@@ -101,12 +112,12 @@ function azure.login(opts)
   if not chosen then
     return nil, err
   end
-  local secret
-  secret, err = chosen:token(cloud.scope)
+  local secret, info = chosen:token(cloud.scope)
   if not secret then
-    return nil, err
+    return nil, info
   end
   local log = opts.log or function() end
+  warn_of_clock(log, info)
   local client = arm_client.new { cloud = cloud, credential = chosen, log = log,
     primitives = opts.primitives }
   return setmetatable({

@@ -1,28 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- Which subscriptions a selection looks at.
 local arm_machines = require "arclua.arm.machines"
-local core = require "arclua.core"
+local azure_profile = require "arclua.credential.azure_profile"
 local errors = require "arclua.errors"
-local json = require "arclua.json"
 local paths = require "arclua.paths"
 
 local scope = {}
 
-local MAX_PROFILE = 16 * 1024 * 1024
-
 -- The Azure CLI's default subscription in this cloud.
 local function cli_default(cloud)
-  if not cloud.azure_name then
-    return nil
-  end
-  local text = core.sys.read_file(paths.azure_cli() .. "/azureProfile.json", MAX_PROFILE)
-  local profile = text and json.decode((text:gsub("^\xEF\xBB\xBF", "")))
-  for _, one in ipairs(type(profile) == "table" and profile.subscriptions or {}) do
-    if one.isDefault == true and one.environmentName == cloud.azure_name then
-      return one.id
-    end
-  end
-  return nil
+  local default = cloud.azure_name and azure_profile.default(cloud)
+  return default and default.id
 end
 
 local function describe(list)

@@ -19,8 +19,8 @@ local globals = {}
 
 ---@type arclua.GlobalOption[]
 globals.OPTIONS = {
-  { flag = "--cloud", key = "cloud", env = "ARCLUA_CLOUD", arg = "NAME|FILE",
-    text = "public, usgov, china or a cloud file" },
+  { flag = "--cloud", key = "cloud", env = "ARCLUA_CLOUD", arg = "NAME|FILE|URL",
+    text = "public, usgov, china, a cloud file, or the https address of an ARM" },
   { flag = "--subscription", key = "subscription", env = "ARCLUA_SUBSCRIPTION", arg = "ID",
     many = true, text = "Look at this subscription (repeatable)" },
   { flag = "--all-subscriptions", key = "all_subscriptions", env = "ARCLUA_ALL_SUBSCRIPTIONS",
@@ -29,7 +29,7 @@ globals.OPTIONS = {
     text = "Directory to sign in to" },
   { flag = "--credential", key = "credential", env = "ARCLUA_CREDENTIAL", arg = "NAME",
     text = "default, environment, workload_identity, login, managed_identity, azure_cli, "
-      .. "azure_developer_cli or device_code" },
+      .. "azure_developer_cli, device_code, browser or azure_cli_cache" },
   { flag = "--trust-cloud", key = "trust_cloud", env = "ARCLUA_TRUST_CLOUD",
     text = "Send the environment's credential to a cloud file's authority" },
   { flag = "--config", key = "config", env = "ARCLUA_CONFIG", arg = "FILE|none",

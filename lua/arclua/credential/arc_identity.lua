@@ -62,12 +62,29 @@ local function challenge_of(core, url)
   return answer.headers["www-authenticate"] or ""
 end
 
---- A token for the resource. endpoint: what IDENTITY_ENDPOINT says, or nil. directory: of the
---- keys, other than the agent's only in specs: no variable and no option of the program sets it.
-function arc_identity.fetch(core, endpoint, query, directory)
-  endpoint = endpoint or DEFAULT
+-- Agents before 2026 ignore a choice and give the machine's own token: one that does not name
+-- the identity is not the one that was asked for.
+local function check_choice(info, choice)
+  for name, wanted in pairs(choice) do
+    if (info[name] or ""):lower() ~= wanted:lower() then
+      return refuse(("it gave the token of another identity than the one with the %s '%s': it is "
+        .. "too old to choose one"):format(name:gsub("_", " "), wanted))
+    end
+  end
+  return true
+end
+
+local function is_local(endpoint)
   local host = endpoint:match "^http://([^/:]+):%d+/" or endpoint:match "^http://(%[::1%]):%d+/"
-  if host ~= "localhost" and host ~= "127.0.0.1" and host ~= "[::1]" then
+  return host == "localhost" or host == "127.0.0.1" or host == "[::1]"
+end
+
+--- A token for the resource. endpoint: what IDENTITY_ENDPOINT says, or nil. choice: which identity
+--- as { client_id | object_id | msi_res_id = ... }, empty for the machine's own. directory: of the
+--- keys, other than the agent's only in specs: no variable and no option of the program sets it.
+function arc_identity.fetch(core, endpoint, query, choice, directory)
+  endpoint = endpoint or DEFAULT
+  if not is_local(endpoint) then
     return refuse("IDENTITY_ENDPOINT is not an http address of this machine")
   end
   local url = endpoint .. "?api-version=2020-06-01&" .. query
@@ -79,8 +96,17 @@ function arc_identity.fetch(core, endpoint, query, directory)
   if not key then
     return nil, why
   end
-  return core.token.request { url = url,
+  local secret, info = core.token.request { url = url,
     headers = { Metadata = "true", Authorization = { "Basic ", key } } }
+  local ok, wrong = true, nil
+  if secret then
+    ok, wrong = check_choice(info, choice)
+  end
+  if not ok then
+    secret:close()
+    return nil, wrong
+  end
+  return secret, info
 end
 
 return arc_identity

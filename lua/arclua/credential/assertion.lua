@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The token by which a platform vouches for a workload: from a file that the platform keeps
 -- fresh, or from GitHub's service. Got anew for each use, as it lives for minutes.
+local endpoint = require "arclua.credential.endpoint"
 local errors = require "arclua.errors"
 
 local assertion = {}
@@ -36,12 +37,15 @@ function assertion.github(url, bearer, cloud)
   local asked = url .. glue .. "audience=" .. encode(AUDIENCES[cloud.name] or AUDIENCES.public)
   local own = url:sub(1, #cloud.authority + 1) == cloud.authority .. "/"
   return function(core)
-    local secret, err = core.token.request { url = asked, assertion = true,
-      headers = { Authorization = bearer }, ca = own and cloud.ca or nil }
+    local secret, err = endpoint.retry(core, function()
+      return core.token.request { url = asked, assertion = true,
+        headers = { Authorization = bearer }, ca = own and cloud.ca or nil }
+    end)
     if secret then
       return secret
     end
-    return nil, errors.with(err, { op = "credential",
+    -- Tried enough: what has asked for the token does not begin again.
+    return nil, errors.with(err, { op = "credential", retryable = false,
       message = "GitHub's token service: " .. err.message,
       remedy = not err.retryable and "check that the job has `permissions: id-token: write`"
         or err.remedy })

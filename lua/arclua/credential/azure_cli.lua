@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- Who is signed in to the Azure CLI: `az account get-access-token`.
 local az_certificate = require "arclua.credential.az_certificate"
-local real = require "arclua.core"
 local errors = require "arclua.errors"
+local real = require "arclua.core"
+local tool = require "arclua.credential.tool"
 
 local Source = {}
 Source.__index = Source
 
--- az takes one to three seconds to start on a slow machine.
-local TIMEOUT = 15
+local AZ = { title = "Azure CLI", program = "az", login = "az login",
+  check = "az account get-access-token", hints = { "az login", "az account set" } }
 
 ---@param spec { tenant: string? }
 ---@param primitives table?
@@ -29,32 +30,24 @@ local function arguments(scope, tenant)
   return args
 end
 
+-- It has no way to pass a challenge on; a person must.
+local function challenged(self, scope, claims, tenant)
+  return errors.fail { reason = "cred.az-failed", op = "credential",
+    message = "Azure asks for a new sign-in",
+    remedy = ("run: az login --claims-challenge %s%s --scope %s"):format(
+      self.core.crypto.base64(claims), tenant and " --tenant " .. tenant or "", scope) }
+end
+
 function Source:fetch(scope, opts)
-  if opts.ssh_key then
-    return az_certificate.fetch(self.core, opts.ssh_key, self.spec.tenant)
+  local tenant, err = tool.tenant(AZ, self.spec, scope, opts.tenant)
+  if err then
+    return nil, err
+  elseif opts.ssh_key then
+    return az_certificate.fetch(self.core, opts.ssh_key, tenant)
   elseif opts.claims then
-    return errors.fail { reason = "cred.az-failed", op = "credential",
-      message = "Azure asks for a new sign-in",
-      remedy = ("run: az login --claims-challenge %s --scope %s")
-        :format(self.core.crypto.base64(opts.claims), scope) }
-  elseif not scope:find "^[%w:/._-]+$" then
-    return errors.fail { code = "config", op = "credential",
-      message = "scope '" .. scope .. "' cannot be asked of the Azure CLI" }
+    return challenged(self, scope, opts.claims, tenant)
   end
-  local secret, info = self.core.token.command {
-    args = arguments(scope, self.spec.tenant), timeout = TIMEOUT,
-  }
-  if secret then
-    return secret, info
-  elseif info.code == "notfound" then
-    return errors.fail { reason = "cred.unavailable", op = "credential",
-      message = "the program az is not installed", cause = info,
-      remedy = "install the Azure CLI and run `az login`" }
-  elseif info.message:find("az login", 1, true) or info.message:find("az account set", 1, true) then
-    return errors.fail { reason = "cred.unavailable", op = "credential",
-      message = "the Azure CLI is not signed in", cause = info, remedy = "run `az login`" }
-  end
-  return nil, info
+  return tool.run(self.core, AZ, arguments(scope, tenant))
 end
 
 return { new = new }

@@ -2,7 +2,9 @@
 -- A person with a browser on this machine: authorization code with PKCE (RFC 7636), redirected to
 -- a port of loopback (RFC 8252).
 local callback = require "arclua.credential.callback"
-local errors = require "arclua.errors"
+local clouds = require "arclua.clouds"
+local endpoint = require "arclua.credential.endpoint"
+local id_token = require "arclua.credential.id_token"
 local output = require "arclua.output"
 local paths = require "arclua.paths"
 local real = require "arclua.core"
@@ -12,6 +14,7 @@ local Source = {}
 Source.__index = Source
 
 local PATIENCE = 300 -- seconds for the person
+local ADFS_PORT = 8400 -- the Azure CLI's, as it is registered there
 
 local function encode(s)
   return (s:gsub("[^%w%-%._~]", function(c)
@@ -62,7 +65,7 @@ local function address(self, request, scope, claims)
   local parts = {}
   for _, pair in ipairs {
     { "client_id", self.spec.client_id }, { "response_type", "code" },
-    { "response_mode", "query" }, { "redirect_uri", request.redirect_uri },
+    { "response_mode", "form_post" }, { "redirect_uri", request.redirect_uri },
     { "scope", refresh.scope(scope) }, { "state", request.state }, { "nonce", request.nonce },
     { "code_challenge", crypto.base64url(crypto.sha256(request.verifier)) },
     { "code_challenge_method", "S256" }, { "prompt", "select_account" },
@@ -73,35 +76,44 @@ local function address(self, request, scope, claims)
   return refresh.url(self.spec, "authorize") .. "?" .. table.concat(parts, "&")
 end
 
-local function redeem(self, request, code, scope, ssh_key)
+local function redeem(self, request, code, scope, opts)
   local spec, core = self.spec, self.core
   local secret, info = core.token.request { url = refresh.url(spec, "token"), ca = spec.cloud.ca,
-    ssh_key = ssh_key,
+    ssh_key = opts.ssh_key,
     form = { grant_type = "authorization_code", client_id = spec.client_id,
       code = core.secret(code), redirect_uri = request.redirect_uri,
-      code_verifier = core.secret(request.verifier), scope = refresh.scope(scope) } }
+      code_verifier = core.secret(request.verifier), scope = refresh.scope(scope),
+      claims = opts.claims } }
   if not secret then
     return nil, info
   end
-  local claims = info.id_token and core.token.claims(info.id_token)
-  if not claims or claims.nonce ~= request.nonce then
+  local ok, err = id_token.check(core, info, spec, request.nonce)
+  if not ok then
     secret:close()
-    return errors.fail { reason = "http.bad-answer", op = "login",
-      message = "the answer is not of this sign-in" }
+    return nil, err
   end
   return secret, info
 end
 
+-- AD FS compares the port, too.
+local function port_of(spec)
+  return endpoint.is_adfs(spec.cloud, spec.tenant) and ADFS_PORT or 0
+end
+
 local function sign_in(self, scope, opts)
   local core = self.core
-  local request = { state = random_text(core), nonce = random_text(core),
-    verifier = random_text(core) }
-  local server <close>, err = callback.listen(core, request.state)
-  if not server then
+  local claims, err = endpoint.claims(core, opts.claims)
+  if err then
     return nil, err
   end
+  local request = { state = random_text(core), nonce = random_text(core),
+    verifier = random_text(core) }
+  local server <close>, why = callback.listen(core, request.state, port_of(self.spec))
+  if not server then
+    return nil, why
+  end
   request.redirect_uri = "http://localhost:" .. server.port
-  local url = address(self, request, scope, opts.claims)
+  local url = address(self, request, scope, claims)
   if self.spec.open then
     self.spec.open(url)
   else
@@ -112,7 +124,7 @@ local function sign_in(self, scope, opts)
   if not code then
     return nil, err
   end
-  return redeem(self, request, code, scope, opts.ssh_key)
+  return redeem(self, request, code, scope, { ssh_key = opts.ssh_key, claims = claims })
 end
 
 --- Asks the person once; later tokens come from the refresh token, while that is good.
@@ -120,4 +132,15 @@ function Source:fetch(scope, opts)
   return refresh.fetch(self, sign_in, scope, opts)
 end
 
-return { new = new }
+--- One for the tenant of a context, else for whatever tenant the person has.
+---@return arclua.TokenSource|nil, arclua.Error?
+local function open(context, client_id, open_url)
+  local tenant, err = clouds.tenant(context.tenant or clouds.any_tenant(context.cloud))
+  if not tenant then
+    return nil, err
+  end
+  return new({ cloud = context.cloud, tenant = tenant, client_id = client_id or refresh.CLIENT,
+    open = open_url }, context.core)
+end
+
+return { new = new, open = open }

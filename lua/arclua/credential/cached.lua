@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
 -- A credential: a source of tokens behind caching, early refresh and single flight.
-local backoff = require "arclua.backoff"
 local real = require "arclua.core"
 local errors = require "arclua.errors"
 
@@ -11,15 +10,15 @@ Credential.__name = "arclua.credential"
 -- A token is not used in its last minutes; a short-lived one not in its second half.
 local MARGIN = 300
 -- How long a refusal answers further askers, so that a fleet does not hammer Entra.
-local REFUSAL = 5
+local REFUSAL, REFUSAL_MAX = 5, 3600
 -- Between two tries to renew a token that is still good.
 local RENEWAL_PAUSE = 30
 
-local RETRY = { retries = 3, base = 0.8, cap = 60, max_wait = 60 }
-
 ---@class arclua.TokenSource
 ---@field name string
----@field fetch fun(self, scope: string, opts: { claims: string? }): arclua.Secret?, table
+---@field fetch fun(self, scope: string, opts: { claims: string?, tenant: string?,
+---   early: boolean? }): arclua.Secret?, table   early: the old token is good yet, so try no more
+---   than once, and ask nobody
 ---@field forget fun(self)?   called when a token was refused
 
 --- Wraps a source of tokens.
@@ -44,13 +43,6 @@ local function due(slot, now)
   return refresh_on ~= nil and now >= refresh_on and now >= (slot.renewed or 0) + RENEWAL_PAUSE
 end
 
-local function attempt(self, scope, opts)
-  return backoff.run({ retries = RETRY.retries, base = RETRY.base, cap = RETRY.cap,
-    max_wait = RETRY.max_wait, sleep = self._core.sleep }, function()
-    return self._source:fetch(scope, opts)
-  end)
-end
-
 local function store(self, slot, ok, secret, info)
   local now = self._core.time()
   slot.flight, slot.renewed = nil, now
@@ -62,7 +54,7 @@ local function store(self, slot, ok, secret, info)
     slot.secret, slot.info, slot.got, slot.err = secret, info, now, nil
   else
     slot.err = info
-    slot.err_until = now + (info.retry_after or REFUSAL)
+    slot.err_until = now + math.min(info.retry_after or REFUSAL, REFUSAL_MAX)
   end
   return secret, info
 end
@@ -70,10 +62,11 @@ end
 -- The request runs in a task of its own: a caller that is cancelled does not end it for others.
 local function launch(self, slot, scope, opts)
   local core = self._core
-  local flight = { done = core.cond() }
+  local flight = { done = core.cond(), claims = opts.claims }
   slot.flight = flight
   core.spawn(function()
-    flight.secret, flight.info = store(self, slot, pcall(attempt, self, scope, opts))
+    flight.secret, flight.info = store(self, slot,
+      pcall(self._source.fetch, self._source, scope, opts))
     flight.over = true
     flight.done:broadcast()
   end)
@@ -103,10 +96,12 @@ local function drop(self, slot, stale)
   end
 end
 
--- The token at hand, renewed by whoever comes first after it fell due.
+-- The token at hand, renewed by whoever comes first after it fell due: who has a good one does
+-- not wait for a service that is down.
 local function current(self, slot, scope, opts, now)
   if not slot.flight and due(slot, now) then
-    local secret, info = wait(launch(self, slot, scope, opts))
+    local secret, info = wait(launch(self, slot, scope, { tenant = opts.tenant,
+      ssh_key = opts.ssh_key, early = true }))
     if secret then
       return secret, info
     end
@@ -114,32 +109,49 @@ local function current(self, slot, scope, opts, now)
   return slot.secret, slot.info
 end
 
--- A certificate is of one key.
-local function slot_of(self, scope, key)
-  local name = key and scope .. "\0" .. key:id() or scope
+-- What the requests under way give, until one is good enough for claims; nothing when none is left.
+local function join(slot, claims)
+  while slot.flight do
+    local flight = slot.flight
+    local secret, info = wait(flight)
+    if not secret or not claims or flight.claims == claims then
+      return secret, info
+    end
+  end
+end
+
+-- What one request brings serves those of the same scope and tenant; a certificate is of one key.
+local function slot_of(self, scope, opts)
+  local name = ("%s\n%s\n%s"):format(scope, (opts.tenant or ""):lower(),
+    opts.ssh_key and opts.ssh_key:id() or "")
   self._slots[name] = self._slots[name] or {}
   return self._slots[name]
 end
 
 --- A token for the scope: from memory while it is good, else asked for once, whoever asks.
---- claims (a challenge's JSON text) or stale (the token that was refused) bring a new one.
+--- claims (a challenge's JSON text) or stale (the token that was refused) bring a new one. tenant:
+--- another than the credential's own.
 ---@param scope string
----@param opts { claims: string?, stale: arclua.Secret?, ssh_key: arclua.SshKey? }?
+---@param opts { claims: string?, stale: arclua.Secret?, tenant: string?,
+---   ssh_key: arclua.SshKey? }?
 ---@return arclua.Secret|nil, table|arclua.Error info  { expires_on, refresh_on?, ... }
 function Credential:token(scope, opts)
   opts = opts or {}
-  local slot = slot_of(self, scope, opts.ssh_key)
+  local slot = slot_of(self, scope, opts)
   local now = self._core.time()
   drop(self, slot, opts.stale)
   local forced = opts.claims and not opts.stale
   if usable(slot, now) and not forced then
     return current(self, slot, scope, opts, now)
-  elseif slot.flight then
-    return wait(slot.flight)
+  end
+  local secret, info = join(slot, opts.claims)
+  if secret or info then
+    return secret, info
   elseif slot.err and now < slot.err_until and not opts.claims then
     return nil, slot.err
   end
-  return wait(launch(self, slot, scope, opts))
+  return wait(launch(self, slot, scope, { claims = opts.claims, tenant = opts.tenant,
+    ssh_key = opts.ssh_key }))
 end
 
 --- An SSH certificate for the key; kept, renewed and asked for once, as tokens are.

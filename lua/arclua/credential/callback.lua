@@ -7,14 +7,15 @@ Server.__index = Server
 
 local callback = {}
 
-local HEAD_MAX = 16 * 1024
+local HEAD_MAX, BODY_MAX = 16 * 1024, 64 * 1024
 local HEAD_SECONDS = 5 -- for one request, however slowly it comes
 
 local PAGE = [[<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>arclua</title></head>
 <body><p>%s</p></body></html>
 ]]
-local REASONS = { [200] = "OK", [400] = "Bad Request", [404] = "Not Found" }
+local REASONS = { [200] = "OK", [400] = "Bad Request", [404] = "Not Found",
+  [405] = "Method Not Allowed" }
 
 local function answer(conn, status, text)
   local body = PAGE:format(text)
@@ -25,16 +26,31 @@ local function answer(conn, status, text)
   conn:shutdown()
 end
 
-local function read_head(conn)
-  local head = ""
-  while not head:find("\r\n\r\n", 1, true) do
+-- Reads on until there is an end of the head, and the body that it announces: head, body.
+local function read_request(conn)
+  local text = ""
+  local function more()
     local chunk = conn:read()
-    if not chunk or #head > HEAD_MAX then
+    text = text .. (chunk or "")
+    return chunk
+  end
+  while not text:find("\r\n\r\n", 1, true) do
+    if #text > HEAD_MAX or not more() then
       return nil
     end
-    head = head .. chunk
   end
-  return head
+  local head, body = text:match "^(.-\r\n\r\n)(.*)$"
+  local length = tonumber(head:lower():match "\r\ncontent%-length:%s*(%d+)%s*\r\n" or "0")
+  if #head > HEAD_MAX or length > BODY_MAX then
+    return nil
+  end
+  while #body < length do
+    if not more() then
+      return nil
+    end
+    body = text:sub(#head + 1)
+  end
+  return head, body:sub(1, length)
 end
 
 local function decode(s)
@@ -51,14 +67,19 @@ local function fields(query)
   return out
 end
 
--- The fields of a redirect that is ours; nil for anything else that comes to the port.
-local function redirect(self, head)
-  local query = head:match "^GET /%?(%S*) HTTP/1%.[01]\r\n"
+-- The fields of a redirect that is ours; nil and a status for anything else that comes to the
+-- port. A code is taken from a form alone: an address would be in the browser's history.
+local function redirect(self, head, body)
+  local method, target = head:match "^(%u+) (/%S*) HTTP/1%.[01]\r\n"
   local host = ("\r\n" .. head):lower():match "\r\nhost:%s*([^\r\n]-)%s*\r\n"
-  if not query or host ~= "localhost:" .. self.port and host ~= "127.0.0.1:" .. self.port then
+  if not method or host ~= "localhost:" .. self.port and host ~= "127.0.0.1:" .. self.port then
     return nil, 404
+  elseif target:match "^[^?]*" ~= "/" then
+    return nil, 404
+  elseif method ~= "POST" then
+    return nil, 405
   end
-  local got = fields(query)
+  local got = fields(body)
   if not got.state or not self.core.crypto.equal(got.state, self.state) then
     return nil, 400
   elseif not got.code and not got.error then
@@ -79,13 +100,14 @@ local function finish(self, got)
 end
 
 local function serve(self, conn)
-  local head = self.core.timeout(HEAD_SECONDS, read_head, conn)
+  local head, body = self.core.timeout(HEAD_SECONDS, read_request, conn)
   if not head then
     return
   end
-  local got, status = redirect(self, head)
+  local got, status = redirect(self, head, body)
   if not got or self.code or self.err then
-    answer(conn, status or 400, "This is not the sign-in that arclua waits for.")
+    answer(conn, status or 400, "This is not the sign-in that arclua waits for. Start it again in "
+      .. "the terminal, and use the page that opens then.")
     return
   end
   answer(conn, 200, got.code and "Signed in. You may close this page."
@@ -114,11 +136,12 @@ local function add(self, listener)
   self.tasks[self.core.spawn(accept, self, listener)] = true
 end
 
---- Listens on any port of 127.0.0.1, and on the same of ::1 where that works.
+--- Listens on a port of 127.0.0.1, and on the same of ::1 where that works.
 ---@param core table  the primitives
 ---@param state string  what the redirect must hold
-function callback.listen(core, state)
-  local listener, err = core.tcp.listen("127.0.0.1", 0)
+---@param port integer?  default 0: any
+function callback.listen(core, state, port)
+  local listener, err = core.tcp.listen("127.0.0.1", port or 0)
   if not listener then
     return nil, err
   end

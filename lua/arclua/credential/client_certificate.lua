@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- An application with a certificate: the client credentials flow with a signed assertion.
+local endpoint = require "arclua.credential.endpoint"
+local errors = require "arclua.errors"
 local json = require "arclua.json"
 local real = require "arclua.core"
-local errors = require "arclua.errors"
+local tenants = require "arclua.credential.tenants"
 
 local Source = {}
 Source.__index = Source
 
-local NOT_FOR_APPS = { common = true, consumers = true, organizations = true }
 local LIFETIME = 600 -- seconds that an assertion is good for
 local TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -17,11 +18,12 @@ local TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ---@return arclua.TokenSource|nil, arclua.Error?
 local function new(spec, primitives)
   local core = primitives or real
-  if NOT_FOR_APPS[spec.tenant:lower()] then
-    return errors.fail { code = "config", op = "credential",
-      message = ("tenant '%s': an application needs its own tenant"):format(spec.tenant) }
+  local ok, err = tenants.of_application(spec.tenant)
+  if not ok then
+    return nil, err
   end
-  local certificate, err = core.crypto.client_certificate(spec.path, spec.password)
+  local certificate
+  certificate, err = core.crypto.client_certificate(spec.path, spec.password)
   if not certificate then
     return nil, errors.with(err, { op = "credential",
       message = "the application's certificate: " .. err.message })
@@ -45,32 +47,36 @@ local function check_validity(self, now)
       or ("%s has expired at %s"):format(self.spec.path, day(to)) }
 end
 
-local function assertion(self, url, now)
-  local spec, certificate = self.spec, self.certificate
-  local header = json.encode { alg = "PS256", typ = "JWT",
-    ["x5t#S256"] = certificate:thumbprint(),
+-- AD FS knows the older signature and thumbprint only.
+local function header_of(self)
+  local certificate, spec = self.certificate, self.spec
+  local header = { alg = "PS256", typ = "JWT",
     x5c = spec.send_chain and json.array(certificate:chain()) or nil }
-  local claims = json.encode { aud = url, iss = spec.client_id, sub = spec.client_id,
+  if endpoint.is_adfs(spec.cloud, spec.tenant) then
+    header.alg, header.x5t = "RS256", certificate:thumbprint "SHA1"
+  else
+    header["x5t#S256"] = certificate:thumbprint "SHA256"
+  end
+  return header
+end
+
+local function assertion(self, url, now)
+  local client_id, header = self.spec.client_id, header_of(self)
+  local claims = json.encode { aud = url, iss = client_id, sub = client_id,
     jti = self.core.crypto.uuid(), nbf = now, iat = now, exp = now + LIFETIME }
-  return certificate:sign(header, claims)
+  return self.certificate:sign(json.encode(header), claims, header.alg)
 end
 
 function Source:fetch(scope, opts)
-  local spec, now = self.spec, math.floor(self.core.time())
-  local ok, err = check_validity(self, now)
-  if not ok then
-    return nil, err
-  end
-  local url = ("%s/%s/oauth2/v2.0/token"):format(spec.cloud.authority, spec.tenant)
-  local signed <close> = assertion(self, url, now)
-  return self.core.token.request {
-    url = url, ca = spec.cloud.ca, ssh_key = opts.ssh_key,
-    form = {
-      grant_type = "client_credentials", client_id = spec.client_id,
-      client_assertion_type = TYPE, client_assertion = signed, scope = scope,
-      claims = opts.claims,
-    },
-  }
+  return endpoint.token(self, scope, opts, function(url)
+    local now = math.floor(self.core.time())
+    local ok, err = check_validity(self, now)
+    if not ok then
+      return nil, err
+    end
+    return { grant_type = "client_credentials", client_assertion_type = TYPE,
+      client_assertion = assertion(self, url, now) }, self.certificate:thumbprint()
+  end)
 end
 
 return { new = new }

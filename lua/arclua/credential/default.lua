@@ -9,6 +9,7 @@ Source.__index = Source
 ---@class arclua.ChainMember
 ---@field name string
 ---@field optional boolean?   any failure counts as "not set up"
+---@field silent boolean?     has no line of its own when it is not set up
 ---@field open fun(): arclua.TokenSource?, arclua.Error?
 
 ---@param members arclua.ChainMember[]
@@ -49,7 +50,9 @@ function Source:fetch(scope, opts)
     elseif not passed_over(member, info) then
       return nil, info
     end
-    tried[#tried + 1] = { name = member.name, err = info }
+    if not member.silent then
+      tried[#tried + 1] = { name = member.name, err = info }
+    end
   end
   return errors.fail { reason = "cred.none", op = "credential", message = explain(tried) }
 end

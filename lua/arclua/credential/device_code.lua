@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A person with a browser anywhere: the device code flow (RFC 8628).
 local clouds = require "arclua.clouds"
+local endpoint = require "arclua.credential.endpoint"
 local errors = require "arclua.errors"
 local escape = require "arclua.report.escape"
 local output = require "arclua.output"
@@ -26,12 +27,12 @@ local function new(spec, primitives)
     prompt = spec.prompt or on_stderr }, Source)
 end
 
-local function ask(self, code, ssh_key)
+local function ask(self, code, opts)
   local spec = self.spec
   return self.core.token.request { url = refresh.url(spec, "token"), ca = spec.cloud.ca,
-    ssh_key = ssh_key,
+    ssh_key = opts.ssh_key,
     form = { grant_type = "urn:ietf:params:oauth:grant-type:device_code",
-      client_id = spec.client_id, device_code = code } }
+      client_id = spec.client_id, device_code = code, claims = opts.claims } }
 end
 
 -- The seconds until the next poll after an answer that is not the last; nil = it is.
@@ -45,7 +46,7 @@ local function pace(err, interval)
   end
 end
 
-local function poll(self, code, device, ssh_key)
+local function poll(self, code, device, opts)
   local interval, core = device.interval, self.core
   while true do
     local left = device.expires_on - core.time()
@@ -57,7 +58,7 @@ local function poll(self, code, device, ssh_key)
     if not ok then
       return nil, err
     end
-    local secret, info = ask(self, code, ssh_key)
+    local secret, info = ask(self, code, opts)
     interval = secret and interval or pace(info, interval)
     if secret or not interval then
       return secret, info
@@ -67,15 +68,19 @@ end
 
 local function sign_in(self, scope, opts)
   local spec = self.spec
+  local claims, err = endpoint.claims(self.core, opts.claims)
+  if err then
+    return nil, err
+  end
   local code, device = self.core.token.device { url = refresh.url(spec, "devicecode"),
     ca = spec.cloud.ca,
-    form = { client_id = spec.client_id, scope = refresh.scope(scope), claims = opts.claims } }
+    form = { client_id = spec.client_id, scope = refresh.scope(scope), claims = claims } }
   if not code then
     return nil, device
   end
   local held <close> = code
   self.prompt(device)
-  return poll(self, held, device, opts.ssh_key)
+  return poll(self, held, device, { ssh_key = opts.ssh_key, claims = claims })
 end
 
 --- Asks the person once; later tokens come from the refresh token, while that is good.
@@ -86,7 +91,7 @@ end
 --- One for the tenant of a context, else for whatever tenant the person has.
 ---@return arclua.TokenSource|nil, arclua.Error?
 local function open(context, client_id, prompt)
-  local tenant, err = clouds.tenant(context.tenant or refresh.ANY_TENANT)
+  local tenant, err = clouds.tenant(context.tenant or clouds.any_tenant(context.cloud))
   if not tenant then
     return nil, err
   end

@@ -23,7 +23,8 @@ end
 local function lacking(names, context)
   local list = {}
   for _, name in ipairs(names) do
-    if not paths.env(name) and not (name == "AZURE_TENANT_ID" and context.tenant) then
+    local given = name == "AZURE_TENANT_ID" and (context.tenant or context.cloud.adfs)
+    if not paths.env(name) and not given then
       list[#list + 1] = name
     end
   end
@@ -41,7 +42,8 @@ local function tenant_of(context, names, remedy)
   if not ok then
     return nil, err
   end
-  return clouds.tenant(context.tenant or paths.env "AZURE_TENANT_ID")
+  return clouds.tenant(context.tenant or paths.env "AZURE_TENANT_ID"
+    or clouds.any_tenant(context.cloud))
 end
 
 local function yes(name)
@@ -73,6 +75,17 @@ function environment.secret(context)
     secret = context.core.secret_env "AZURE_CLIENT_SECRET" }, context.core)
 end
 
+--- A password of a person, which is no way in any more: says so where nothing else is set up.
+function environment.password()
+  if not paths.env "AZURE_USERNAME" or not paths.env "AZURE_PASSWORD" then
+    return unavailable("AZURE_USERNAME and AZURE_PASSWORD are not set",
+      "they are not supported: use one of the others")
+  end
+  return unavailable("signing in with AZURE_USERNAME and AZURE_PASSWORD is not supported: a "
+    .. "password alone does not satisfy Entra any more",
+    "run `arclua login`, or use an application")
+end
+
 --- The application of AZURE_CLIENT_ID with a certificate.
 function environment.certificate(context)
   local tenant, err = tenant_of(context, { "AZURE_TENANT_ID", "AZURE_CLIENT_ID",
@@ -86,9 +99,13 @@ function environment.certificate(context)
     send_chain = yes "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN" }, context.core)
 end
 
--- The platform that vouches for us, nil when there is none.
-local function platform(context)
-  local file, url = paths.env "AZURE_FEDERATED_TOKEN_FILE", paths.env "ACTIONS_ID_TOKEN_REQUEST_URL"
+--- The platform that vouches for a workload: by a file that it keeps fresh, or GitHub's service.
+--- Errors: auth (cred.unavailable).
+---@param given string?  the file, instead of what AZURE_FEDERATED_TOKEN_FILE says
+---@return (fun(core: table): arclua.Secret?, arclua.Error?)|nil, arclua.Error?
+function environment.platform(context, given)
+  local file = given or paths.env "AZURE_FEDERATED_TOKEN_FILE"
+  local url = paths.env "ACTIONS_ID_TOKEN_REQUEST_URL"
   local bearer = context.core.secret_env "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
   if file then
     return assertion.file(file)
@@ -104,7 +121,7 @@ end
 
 --- The application of AZURE_CLIENT_ID, which trusts the platform that this runs on.
 function environment.workload(context)
-  local vouch, err = platform(context)
+  local vouch, err = environment.platform(context)
   if not vouch then
     return nil, err
   end

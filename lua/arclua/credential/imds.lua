@@ -47,15 +47,33 @@ local function try(core, url)
   return secret, info
 end
 
---- A token; chosen: a certain identity was asked for, not the machine's own.
-function imds.fetch(core, query, chosen)
+-- Docker Desktop answers for a network that it does not have.
+local function unreachable(info)
+  return info.status == 403 and info.message:find("unreachable", 1, true) ~= nil
+end
+
+local function not_found(info)
+  return info.status == 400 and info.message:find("Identity not found", 1, true) ~= nil
+end
+
+--- A token; chosen: a certain identity was asked for, not the machine's own. early: the old token
+--- is good yet, so one try is enough.
+function imds.fetch(core, query, chosen, early)
   local url = address() .. "?api-version=2018-02-01&" .. query
-  local secret, info = backoff.run({ retries = RETRY.retries, base = RETRY.base, cap = RETRY.cap,
-    max_wait = RETRY.max_wait, sleep = core.sleep }, function() return try(core, url) end)
+  local secret, info = backoff.run({ retries = early and 0 or RETRY.retries, base = RETRY.base,
+    cap = RETRY.cap, max_wait = RETRY.max_wait, sleep = core.sleep }, function()
+    return try(core, url)
+  end)
   if secret then
     return secret, info
-  elseif info.status == 400 and not chosen and info.message:find("Identity not found", 1, true) then
+  elseif unreachable(info) then
+    return absent("this is no Azure virtual machine: its metadata service cannot be reached", info)
+  elseif not_found(info) and not chosen then
     return absent("this virtual machine has no identity", info)
+  elseif not_found(info) then
+    info = errors.with(info, { reason = "cred.identity-failed", code = "auth",
+      message = "this virtual machine has no such identity: " .. info.message,
+      remedy = "assign the identity to the machine, or check AZURE_CLIENT_ID" })
   elseif info.status then
     info = errors.with(info, { retryable = false }) -- enough was tried
   end

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Credentials by name or by constructor. Each gives an object with
 -- credential:token(scope, {claims=}) -> secret, info | nil, err.
+local azure_cli_cache = require "arclua.credential.azure_cli_cache"
+local browser = require "arclua.credential.browser"
 local cached = require "arclua.credential.cached"
 local chain = require "arclua.credential.default"
 local chain_members = require "arclua.credential.members"
@@ -25,7 +27,7 @@ local NAMES = {
   azure_cli = "azure_cli", az = "azure_cli", cli = "azure_cli",
   workload_identity = "workload_identity", login = "login", device_code = "device_code",
   managed_identity = "managed_identity", azure_developer_cli = "azure_developer_cli",
-  azd = "azure_developer_cli",
+  azd = "azure_developer_cli", browser = "browser", azure_cli_cache = "azure_cli_cache",
 }
 
 local function rules(more)
@@ -42,6 +44,8 @@ local function environment_members(context)
     { name = "client certificate", open = function()
       return environment.certificate(context)
     end },
+    { name = "user name and password", silent = not paths.env "AZURE_USERNAME",
+      open = environment.password },
   }
 end
 
@@ -159,6 +163,58 @@ function credential.device_code(opts)
   end)
 end
 
+--- A person with a browser on this machine (authorization code with PKCE): the first token asks,
+--- later ones come from the refresh token, which is kept in memory only.
+--- Errors: config; at the first token denied (declined), timeout (five minutes are over).
+---@param opts { cloud: arclua.Cloud?, tenant: string?, client_id: string?,
+---   open: fun(url: string)? }?  tenant, client_id: as of device_code; open: gets the address
+---   instead of the browser that BROWSER names
+---@return arclua.Credential|nil, arclua.Error?
+function credential.browser(opts)
+  opts = check.options(opts, rules { client_id = "string", open = "function",
+    primitives = "table" })
+  return of_source(opts, function(context)
+    return browser.open(context, opts.client_id, opts.open)
+  end)
+end
+
+--- The refresh token that the Azure CLI keeps unencrypted for whoever is signed in to it. Only
+--- read, never written, and never part of the default chain: other programs take it for an attack
+--- when tokens are taken from there. azure_cli is the usual way.
+--- Errors: config; auth (cred.unavailable) when there is none, or it is encrypted.
+---@param opts arclua.CredentialOptions?
+---@return arclua.Credential|nil, arclua.Error?
+function credential.azure_cli_cache(opts)
+  opts = check.options(opts, rules { primitives = "table" })
+  return of_source(opts, azure_cli_cache.open)
+end
+
+-- One of a chain, as the chain wants it: its own cache is passed by, as the chain has one.
+local function link(entry)
+  return { name = entry.name, open = function() return entry._source end }
+end
+
+--- The first of several credentials that is set up. One that is set up and refused ends the search;
+--- the first that gives a token is used from then on.
+--- Raises: the list is empty, or what is in it is no credential of arc.credential.
+---@param list arclua.Credential[]
+---@param opts { primitives: table? }?
+---@return arclua.Credential
+function credential.chain(list, opts)
+  opts = check.options(opts, { primitives = "table" })
+  local links = {}
+  for i, entry in ipairs(type(list) == "table" and list or {}) do
+    if type(entry) ~= "table" or not entry._source then
+      error(("credential %d of the chain: a credential of arc.credential expected"):format(i), 2)
+    end
+    links[i] = link(entry)
+  end
+  if #links == 0 then
+    error("a chain of at least one credential expected", 2)
+  end
+  return cached.new(chain.new(links), opts.primitives or real)
+end
+
 --- An application (client credentials grant). A secret given as text stays in Lua's memory:
 --- prefer core.secret_env or core.secret_file.
 --- Raises: tenant, client_id or client_secret is missing.
@@ -261,11 +317,11 @@ function credential.static(opts)
 end
 
 local CHOICES = "default, environment, workload_identity, login, managed_identity, azure_cli, "
-  .. "azure_developer_cli or device_code"
+  .. "azure_developer_cli, device_code, browser or azure_cli_cache"
 
 --- The credential of a name as --credential takes it. Errors: config.
 ---@param name string?  default, environment (env), workload_identity, login, managed_identity,
----   azure_cli (az, cli), azure_developer_cli (azd) or device_code
+---   azure_cli (az, cli), azure_developer_cli (azd), device_code, browser or azure_cli_cache
 ---@param opts arclua.CredentialOptions
 ---@return arclua.Credential|nil, arclua.Error?
 function credential.by_name(name, opts)

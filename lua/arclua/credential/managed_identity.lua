@@ -2,6 +2,7 @@
 -- The identity that Azure has given to what this runs on. Which service tells is decided by
 -- variables, the first that fits, in the order of Microsoft's libraries.
 local arc_identity = require "arclua.credential.arc_identity"
+local endpoint = require "arclua.credential.endpoint"
 local errors = require "arclua.errors"
 local imds = require "arclua.credential.imds"
 local paths = require "arclua.paths"
@@ -34,11 +35,25 @@ local function refuse(message, remedy)
   return errors.fail { code = "config", op = "credential", message = message, remedy = remedy }
 end
 
-local function get(core, url, query, headers)
-  return core.token.request { url = ("%s%s%s"):format(url, url:find("?", 1, true) and "&" or "?",
-    query), headers = headers }
+-- App Service and Cloud Shell: they say little of what is wrong with a request.
+local function ask(self, opts, title, request)
+  local core = self.core
+  local secret, info = endpoint.retry(core, function() return core.token.request(request) end,
+    opts.early)
+  if secret or not info.status then
+    return secret, info
+  end
+  return nil, errors.with(info, { reason = "cred.identity-failed", code = "auth", op = "credential",
+    retryable = false, message = title .. ": " .. info.message,
+    remedy = "check the scope, and that this app was given an identity" })
 end
 
+local function get(self, opts, url, query, headers)
+  return ask(self, opts, "the service that tells who this app is", { headers = headers,
+    url = ("%s%s%s"):format(url, url:find("?", 1, true) and "&" or "?", query) })
+end
+
+-- Each: fetch(self, resource, opts); chooses: which selectors it knows, by its names for them.
 local KINDS = {}
 
 KINDS.service_fabric = { fetch = function()
@@ -46,32 +61,44 @@ KINDS.service_fabric = { fetch = function()
     "sign in with a certificate or a workload's identity")
 end }
 
-KINDS.app_service = { chooses = true, fetch = function(self, resource)
-  local query = query_of(self.spec, resource, { client_id = "client_id",
-    object_id = "principal_id", resource_id = "mi_res_id" })
-  return get(self.core, paths.env "IDENTITY_ENDPOINT", "api-version=2019-08-01&" .. query,
-    { Metadata = "true", ["X-IDENTITY-HEADER"] = { "", self.core.secret_env "IDENTITY_HEADER" } })
-end }
+KINDS.app_service = {
+  chooses = { client_id = "client_id", object_id = "principal_id", resource_id = "mi_res_id" },
+  fetch = function(self, resource, opts)
+    return get(self, opts, paths.env "IDENTITY_ENDPOINT", "api-version=2019-08-01&"
+      .. query_of(self.spec, resource, KINDS.app_service.chooses), { Metadata = "true",
+      ["X-IDENTITY-HEADER"] = { "", self.core.secret_env "IDENTITY_HEADER" } })
+  end,
+}
 
-KINDS.machine_learning = { chooses = true, fetch = function(self, resource)
-  local query = query_of(self.spec, resource, { client_id = "clientid" })
-  return get(self.core, paths.env "MSI_ENDPOINT", "api-version=2017-09-01&" .. query,
-    { secret = { "", self.core.secret_env "MSI_SECRET" } })
-end }
+KINDS.machine_learning = {
+  chooses = { client_id = "clientid" },
+  fetch = function(self, resource, opts)
+    return get(self, opts, paths.env "MSI_ENDPOINT", "api-version=2017-09-01&"
+      .. query_of(self.spec, resource, KINDS.machine_learning.chooses),
+      { secret = { "", self.core.secret_env "MSI_SECRET" } })
+  end,
+}
 
 -- A person sits there: for a certificate it takes the scope as it is.
-KINDS.cloud_shell = { certifies = true, fetch = function(self, resource, opts)
-  return self.core.token.request { url = paths.env "MSI_ENDPOINT", ssh_key = opts.ssh_key,
-    headers = { Metadata = "true" },
-    form = { resource = opts.ssh_key and resource .. "/.default" or resource } }
+KINDS.cloud_shell = { chooses = {}, certifies = true, fetch = function(self, resource, opts)
+  return ask(self, opts, "Cloud Shell", { url = paths.env "MSI_ENDPOINT",
+    headers = { Metadata = "true" }, ssh_key = opts.ssh_key,
+    form = { resource = opts.ssh_key and resource .. "/.default" or resource } })
 end }
 
-KINDS.arc = { fetch = function(self, resource)
+-- himds knows the names of IMDS (not App Service's mi_res_id, which it would ignore).
+local METADATA = { client_id = "client_id", object_id = "object_id", resource_id = "msi_res_id" }
+
+KINDS.arc = { chooses = METADATA, fetch = function(self, resource)
+  local choice = {}
+  for key, name in pairs(METADATA) do
+    choice[name] = self.spec[key]
+  end
   return arc_identity.fetch(self.core, paths.env "IDENTITY_ENDPOINT",
-    query_of(self.spec, resource, {}), self.spec.directory)
+    query_of(self.spec, resource, METADATA), choice, self.spec.directory)
 end }
 
-KINDS.imds = { chooses = true, fetch = function(self, resource)
+KINDS.imds = { chooses = METADATA, fetch = function(self, resource, opts)
   local spec = self.spec
   if spec.probe and not self.probed then
     local ok, err = imds.probe(self.core)
@@ -80,9 +107,8 @@ KINDS.imds = { chooses = true, fetch = function(self, resource)
     end
     self.probed = true
   end
-  local query = query_of(spec, resource, { client_id = "client_id", object_id = "object_id",
-    resource_id = "msi_res_id" })
-  return imds.fetch(self.core, query, spec.client_id or spec.object_id or spec.resource_id)
+  return imds.fetch(self.core, query_of(spec, resource, METADATA),
+    spec.client_id or spec.object_id or spec.resource_id, opts.early)
 end }
 
 local function has_himds(core)
@@ -108,12 +134,12 @@ end
 local function new(spec, primitives)
   local core = primitives or real
   local kind = kind_of(core)
-  local chosen = spec.client_id or spec.object_id or spec.resource_id
-  if chosen and (not KINDS[kind].chooses
-    or kind == "machine_learning" and not spec.client_id) then
-    return errors.fail { reason = "cred.unavailable", op = "credential",
-      message = "the identity cannot be chosen here: there is one only",
-      remedy = "leave AZURE_CLIENT_ID and the like away" }
+  for key in pairs(METADATA) do
+    if spec[key] and KINDS[kind].chooses and not KINDS[kind].chooses[key] then
+      return errors.fail { reason = "cred.unavailable", op = "credential",
+        message = "the identity cannot be chosen here: there is one only",
+        remedy = "leave AZURE_CLIENT_ID and the like away" }
+    end
   end
   return setmetatable({ name = "managed identity", kind = kind, spec = spec, core = core },
     Source)

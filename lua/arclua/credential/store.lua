@@ -2,7 +2,9 @@
 -- The stored sign-ins: where they are, and which one a cloud and tenant mean. Each is bound to the
 -- cloud and authority that it was made at.
 local errors = require "arclua.errors"
+local keyring = require "arclua.credential.keyring"
 local paths = require "arclua.paths"
+local real = require "arclua.core"
 
 local store = {}
 
@@ -30,12 +32,35 @@ local function patiently(context, change, ...)
   end
 end
 
-function store.put(context, ...)
-  return patiently(context, "put", ...)
+-- The key of an account's secret, nil alone when it is not encrypted.
+local function key_of(context, account)
+  if account.sealed then
+    return keyring.of_stored(context, store.dir(context))
+  end
 end
 
-function store.renew(context, ...)
-  return patiently(context, "renew", ...)
+--- The secret of an account; nil without an error when it has none, or is gone.
+--- Errors: auth (cred.locked), and what reading the file gives.
+---@return arclua.Secret|nil, arclua.Error?
+function store.secret(context, account)
+  local key, err = key_of(context, account)
+  if err then
+    return nil, err
+  end
+  return context.core.store.secret(store.dir(context), account.id, key)
+end
+
+--- key: encrypts it.
+function store.put(context, id, account, secret, key)
+  return patiently(context, "put", id, account, secret, true, key)
+end
+
+function store.renew(context, account, secret)
+  local key, err = key_of(context, account)
+  if err then
+    return nil, err
+  end
+  return patiently(context, "renew", account.id, secret, key)
 end
 
 function store.remove(context, ...)
@@ -48,7 +73,11 @@ end
 
 --- How the store names a cloud: a file by its path, as two files may have one name.
 function store.cloud_key(cloud)
-  return cloud.file or cloud.name
+  local file = cloud.file
+  if file and file:sub(1, 1) ~= "/" then
+    file = (real.sys.cwd() or "") .. "/" .. file
+  end
+  return file or cloud.url or cloud.name
 end
 
 --- All accounts, sorted by name; the default one has `default`.
@@ -83,7 +112,8 @@ local function filter(list, wanted)
   return out
 end
 
--- Of another tenant than the person's own a person may be a guest; an application never is.
+-- Of another tenant than the person's own a person may be a guest; an application never is, and
+-- an identity has one tenant, whatever is asked for.
 local function of_tenant(list, tenant)
   if not tenant then
     return list
