@@ -2,6 +2,7 @@
 local core = require "arclua.core"
 local both = require("harness").both
 local peer = require "peer"
+local program = require "program"
 
 local TOKEN = core.secret "tok"
 local JSON = { ["Content-Type"] = "application/json" }
@@ -62,16 +63,115 @@ describe("token request", function()
     end)
   end
 
-  for _, body in ipairs { "", "{}", "[]", "<html>", '{"access_token":""}', '{"access_token":"t"}',
-    '{"access_token":"t","expires_in":0}', '{"access_token":"t","expires_in":-1}',
-    '{"access_token":"t","expires_in":"1e3"}', '{"access_token":"t","expires_in":99999999999}',
-    '{"access_token":5,"expires_in":10}', '{"access_token":"t","expires_on":"soon"}' } do
-    it("is no token: " .. body, function()
+  local NO_TOKEN, NO_EXPIRY = "holds no access token", "does not say when the token expires"
+  for body, why in pairs { ["{}"] = NO_TOKEN, ['{"access_token":""}'] = NO_TOKEN,
+    ['{"access_token":null,"expires_in":10}'] = NO_TOKEN,
+    ['{"access_token":5,"expires_in":10}'] = NO_TOKEN, ['{"access_token":"t"}'] = NO_EXPIRY,
+    ['{"access_token":"t","expires_in":0}'] = NO_EXPIRY,
+    ['{"access_token":"t","expires_in":-1}'] = NO_EXPIRY,
+    ['{"access_token":"t","expires_in":"1e3"}'] = NO_EXPIRY,
+    ['{"access_token":"t","expires_in":1e99}'] = NO_EXPIRY,
+    ['{"access_token":"t","expires_in":99999999999}'] = NO_EXPIRY,
+    ['{"access_token":"t","expires_on":"soon"}'] = NO_EXPIRY,
+    ['{"access_token":"t","expires_in":9,"token_type":"pop"}'] = "of another type",
+    [('{"access_token":"%s","expires_in":9}'):format(("x"):rep(65537))] = "more than 64 KiB" } do
+    it("is no token (§8 rows 4-6): " .. body:sub(1, 60), function()
       local results = ask("200 OK", body)
       assert.is_nil(results[1])
-      assert.equal("http.bad-answer", results[2].reason)
+      assert.equal("entra.bad-token", results[2].reason)
+      assert.truthy(results[2].message:find(why, 1, true), results[2].message)
+      assert.truthy(results[2].remedy)
+      assert.is_false(results[2].retryable)
     end)
   end
+
+  for _, body in ipairs { "", "[]", "<html>", '{"error":"x"}' } do
+    it("is no service's answer: " .. body, function()
+      assert.equal(body:find "error" and "entra.bad-request" or "http.bad-answer",
+        ask(body:find "error" and "400 No" or "200 OK", body)[2].reason)
+    end)
+  end
+
+  it("is too large (§8 row 5)", function()
+    local results = ask("200 OK", (" "):rep(1024 * 1024 + 1))
+    assert.equal("http.too-large", results[2].reason)
+  end)
+
+  it("is good with a type in any case, and a life that is a fraction (§8 rows 4, 6)", function()
+    local before = core.time()
+    local results = ask("200 OK", '{"access_token":"t","expires_in":59.5,"token_type":"bEARER"}')
+    assert.is_true(results[2].expires_on < before + 70)
+  end)
+
+  it("has the type that the form asks for, and no other", function()
+    for type_, good in pairs { ["SSH-Cert"] = true, Bearer = false } do
+      local results = peer.serve(peer.answer("200 OK", JSON,
+        ('{"access_token":"t","expires_in":9,"token_type":"%s"}'):format(type_)), function(url)
+        return core.token.request { url = url, form = { token_type = "ssh-cert" } }
+      end)
+      assert.equal(good, results[1] ~= nil)
+    end
+  end)
+
+  it("cuts and cleans what is said (§8 row 13)", function()
+    local results = ask("400 No", ('{"error":"x","error_description":"A\\u001b[2J%s"}'):format(
+      ("b"):rep(100000)))
+    assert.is_true(#results[2].message < 3000)
+    assert.is_nil(results[2].message:find("\27", 1, true))
+    assert.truthy(results[2].message:find("A\\x1b[2Jbb", 1, true))
+  end)
+
+  it("does not follow a redirect (§8 row 11)", function()
+    local results = ask("302 Found", "", { Location = "https://elsewhere.test/" })
+    assert.equal("http.bad-answer", results[2].reason)
+    assert.equal(302, results[2].status)
+  end)
+
+  it("passes on what a new sign-in must bring (§8 row 44)", function()
+    local err = ask("400 No", [[{"error":"interaction_required","error_codes":[50076],
+      "claims":"{\"access_token\":{}}","correlation_id":"c-1"}]])[2]
+    assert.equal("entra.interaction-required", err.reason)
+    assert.equal('{"access_token":{}}', err.claims)
+    assert.equal("c-1", err.correlation_id)
+  end)
+
+  it("does not go on with a loop that Entra has ended (§6.5)", function()
+    local err = ask("400 No", '{"error":"invalid_grant","error_codes":[50196]}')[2]
+    assert.equal("entra.throttled", err.reason)
+    assert.is_false(err.retryable)
+    assert.matches("stop the program", err.remedy)
+  end)
+
+  it("tells a wrong clock from a wrong credential", function()
+    local function told(shift, code)
+      local date = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(core.time() + shift))
+      return ask("401 No", ('{"error":"invalid_client","error_codes":[%d]}'):format(code),
+        { Date = date })[2]
+    end
+    local err = told(-1000, 700024)
+    assert.equal("entra.clock-skew", err.reason)
+    assert.matches("clock is 10%d%d s ahead of Entra's", err.message)
+    assert.truthy(err.remedy:find("clock", 1, true))
+    assert.matches("clock is %d%d%d s behind Entra's", told(700, 700027).message)
+    assert.equal("entra.bad-client", told(-100, 700024).reason)
+    assert.equal("entra.bad-client", told(-1000, 7000215).reason)
+  end)
+
+  it("reads what other services say", function()
+    local cases = {
+      { 400, '{"error":{"code":"AudienceNotSupported","message":"No such audience."}}',
+        "status 400: No such audience. (AudienceNotSupported)", "cred.identity-failed" },
+      { 400, '{"statusCode":400,"message":"no identity"}', "status 400: no identity",
+        "cred.identity-failed" },
+      { 500, '{"statusCode":500,"message":"vague"}', "status 500: vague", "entra.server-error" },
+      { 408, "", "status 408", "entra.server-error" },
+    }
+    for _, case in ipairs(cases) do
+      local err = ask(case[1] .. " No", case[2])[2]
+      assert.equal(case[3], err.message)
+      assert.equal(case[4], err.reason)
+    end
+  end)
 
   local errors = {
     { 401, "invalid_client", "entra.bad-client" },
@@ -156,6 +256,25 @@ describe("token request", function()
     end
   end)
 
+  it("for a device's code reads numbers and texts, or assumes them (§8 row 40)", function()
+    for body, wanted in pairs { ['"interval":"7","expires_in":"60"'] = { 7, 60 },
+      ['"interval":3,"expires_in":90'] = { 3, 90 }, ['"message":"m"'] = { 5, 1800 },
+      ['"interval":0'] = { 5, 1800 }, ['"interval":"soon"'] = { 5, 1800 } } do
+      local before = core.time()
+      local results = peer.serve(peer.answer("200 OK", JSON, '{"device_code":"d","user_code":"u",'
+        .. '"verification_uri":"v",' .. body .. "}"), function(url)
+        return core.token.device { url = url, form = { a = "b" } }
+      end)
+      assert.equal("<redacted>", tostring(results[1]))
+      assert.equal(wanted[1], results[2].interval)
+      assert.is_true(math.abs(results[2].expires_on - before - wanted[2]) < 5)
+    end
+    local results = peer.serve(peer.answer("200 OK", JSON, '{"device_code":"d"}'), function(url)
+      return core.token.device { url = url, form = { a = "b" } }
+    end)
+    assert.equal("the answer is not a device code", results[2].message)
+  end)
+
   it("raises on misuse", function()
     assert.has_error(function() core.token.request { url = "x", form = 1 } end)
     assert.has_error(function()
@@ -197,6 +316,48 @@ describe("token command", function()
     secret, err = sh "echo nonsense"
     assert.is_nil(secret)
     assert.equal("cred.az-failed", err.reason)
+  end)
+
+  both("tells text that is no JSON from a notice before it (§8 row 35)", function()
+    local secret, err = sh [[echo 'A new version is available.'; echo '{"accessToken":"x",'
+      echo '"expires_on":1}']]
+    assert.is_nil(secret)
+    assert.truthy(err.message:find("printed other text before its JSON: A new version", 1, true))
+    assert.matches("only_show_errors", err.remedy)
+    secret, err = sh "echo eyJhbGciOiJSUzI1NiJ9.payload.sig nonsense"
+    assert.is_nil(secret)
+    assert.matches("printed no JSON: %*+ nonsense$", err.message)
+    secret, err = sh "true"
+    assert.is_nil(secret)
+    assert.matches("printed no JSON$", err.message)
+    secret, err = sh [[echo '{"accessToken":"x"}']]
+    assert.is_nil(secret)
+    assert.matches("gave no token with its expiry", err.message)
+    secret, err = sh "head -c 2000000 /dev/zero"
+    assert.is_nil(secret)
+    assert.matches("more than 1 MiB", err.message)
+  end)
+
+  both("reads local time across its change (§8 row 35)", function()
+    for zone, wanted in pairs { ["2026-03-29 03:30:00.000000"] = 1774747800,
+      ["2026-01-02 03:04:05"] = 1767319445 } do
+      local script = ([[echo '{"accessToken":"x","expiresOn":"%s"}']]):format(zone)
+      local told = program.run({ "-e", ([[local _, info = require("arclua.core").token.command {
+        args = { "sh", "-c", %q } }
+        print(math.floor(info.expires_on))]]):format(script) }, { env = { TZ = "Europe/Berlin" } })
+      assert.equal(wanted .. "\n", told.out, told.err)
+    end
+  end)
+
+  both("takes azd's messages out of their JSON (§8 row 37)", function()
+    for _, to in ipairs { 1, 2 } do
+      local secret, err = sh(([[echo '{"type":"consoleMessage","data":{"message":"\nERROR: not
+ logged in, run azd auth login\n"}}' | tr -d '\n' >&%d; exit 1]]):format(to))
+      assert.is_nil(secret)
+      assert.equal("the command failed: ERROR: not logged in, run azd auth login", err.message)
+    end
+    local _, info = sh [[echo '{"token":"t","expiresOn":"2026-01-02T02:54:05Z"}']]
+    assert.equal(1767322445, info.expires_on)
   end)
 
   both("is absent, floods, is killed in time, or cancelled", function()

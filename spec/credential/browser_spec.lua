@@ -5,38 +5,50 @@ local callback = require "arclua.credential.callback"
 local clouds = require "arclua.clouds"
 local core = require "arclua.core"
 local emulated = require "emulated"
+local fake = require "fake"
 local harness = require "harness"
 local refresh = require "arclua.credential.refresh"
 local text = require "arclua.emulator.text"
 
 local STATE = ("s"):rep(43)
 
-local function get(port, target, headers)
-  local answer = assert(core.http.request { headers = headers,
+local function ask(port, method, target, headers, body)
+  local answer = assert(core.http.request { headers = headers, method = method, body = body,
     url = ("http://127.0.0.1:%d%s"):format(port, target) })
   return answer.status, answer.body
 end
 
-describe("the loopback port", function()
-  harness.both("takes the redirect of its own state alone, once", function()
+local function send(port, body, headers, target)
+  return ask(port, "POST", target or "/", headers, body)
+end
+
+describe("the loopback port (§8 row 42)", function()
+  harness.both("takes the form of its own state alone, once", function()
     local server <close> = assert(callback.listen(core, STATE))
-    assert.equal(404, (get(server.port, "/favicon.ico")))
-    assert.equal(404, (get(server.port, "/?code=c&state=" .. STATE, { Host = "evil.test" })))
-    assert.equal(400, (get(server.port, "/?code=c")))
-    assert.equal(400, (get(server.port, "/?code=c&state=another")))
-    assert.equal(400, (get(server.port, "/?state=" .. STATE)))
-    local status, body = get(server.port, "/?code=a%2Fb%3Cc&state=" .. STATE)
+    local port = server.port
+    assert.equal(404, (ask(port, "GET", "/favicon.ico")))
+    assert.equal(404, (send(port, "code=c&state=" .. STATE, { Host = "evil.test" })))
+    assert.equal(404, (send(port, "code=c&state=" .. STATE, nil, "/other")))
+    assert.equal(405, (ask(port, "GET", "/?code=c&state=" .. STATE)))
+    assert.equal(400, (send(port, "code=c")))
+    local status, body = send(port, "code=c&state=another")
+    assert.equal(400, status)
+    assert.truthy(body:find("Start it again in the terminal", 1, true))
+    assert.equal(400, (send(port, "state=" .. STATE)))
+    status, body = send(port, "code=a%2Fb%3Cc&state=" .. STATE)
     assert.equal(200, status)
     assert.truthy(body:find("Signed in", 1, true))
     assert.is_nil(body:find("<c", 1, true))
-    assert.equal(400, (get(server.port, "/?code=second&state=" .. STATE)))
+    assert.equal(400, (send(port, "code=second&state=" .. STATE)))
     assert.equal("a/b<c", server:wait())
   end)
 
-  harness.both("hears that the person declined", function()
+  harness.both("hears that the person declined, and shows nothing of a peer's text", function()
     local server <close> = assert(callback.listen(core, STATE))
-    assert.equal(200, (get(server.port, "/?error=access_denied&error_description=No+way&state="
-      .. STATE)))
+    local status, body = send(server.port, "error=access_denied&error_description=%3Cscript%3E"
+      .. "No+way&state=" .. STATE)
+    assert.equal(200, status)
+    assert.is_nil(body:find("script>", 1, true))
     local code, err = server:wait()
     assert.is_nil(code)
     assert.equal("entra.declined", err.reason)
@@ -49,9 +61,35 @@ describe("the loopback port", function()
     local loud <close> = assert(core.tcp.connect("127.0.0.1", server.port))
     loud:write(("x"):rep(60000))
     assert.is_nil((loud:read()))
-    assert.equal(200, (get(server.port, "/?code=c&state=" .. STATE)))
+    local big <close> = assert(core.tcp.connect("127.0.0.1", server.port))
+    big:write("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537\r\n\r\n")
+    assert.is_nil((big:read()))
+    local short <close> = assert(core.tcp.connect("127.0.0.1", server.port))
+    short:write("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabc")
+    short:shutdown()
+    assert.is_nil((short:read()))
+    assert.equal(200, (send(server.port, "code=c&state=" .. STATE)))
     assert.equal("c", server:wait())
     assert.truthy(silent:name())
+  end)
+
+  harness.both("listens on loopback only, of both kinds", function()
+    local server <close> = assert(callback.listen(core, STATE))
+    local file <close> = assert(io.open "/proc/net/tcp")
+    local port, seen = (":%04X 00000000:0000 0A"):format(server.port), {}
+    for line in file:lines() do
+      local at = line:match("%d+: (%x+)" .. port)
+      seen[#seen + 1] = at
+    end
+    assert.same({ "0100007F" }, seen)
+    local six = core.tcp.connect("::1", server.port)
+    if six then
+      six:close()
+      assert.equal(200, assert(core.http.request { method = "POST", body = "code=c&state=" .. STATE,
+        url = ("http://[::1]:%d/"):format(server.port),
+        headers = { Host = "localhost:" .. server.port } }).status)
+      assert.equal("c", server:wait())
+    end
   end)
 
   harness.both("ends with its task", function()
@@ -76,34 +114,73 @@ describe("a browser", function()
       body = ("answer=%s&password=%s"):format(answer, password or e.state.users.page_key) })
   end
 
-  local function follow(answer)
-    assert(core.http.request { url = answer.headers.location })
-  end
-
   emulated.spec("gets tokens for a code, and declines", { machines = 1 }, function(e)
     local secret, info = sign_in(e, function(url)
       assert.equal(200, core.http.request({ url = url, ca = e.state.cloud.ca }).status)
       assert.equal(401, post(e, url, "approve", "guess").status)
-      follow(post(e, url, "approve"))
+      assert.equal(200, emulated.browse(e, url, "approve"))
     end)
     assert.equal("<redacted>", tostring(secret), tostring(info))
     assert.equal("user@arclua.test", core.token.claims(info.id_token).preferred_username)
     assert.is_not_nil(info.refresh_token)
     local err
     secret, err = sign_in(e, function(url)
-      follow(post(e, url, "decline"))
+      assert.equal(200, emulated.browse(e, url, "decline"))
     end)
     assert.is_nil(secret)
     assert.equal("entra.declined", err.reason)
+  end)
+
+  it("proves that it began what it ends (RFC 7636; §8 row 41)", function()
+    assert.equal("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", core.crypto.base64url(
+      core.crypto.sha256 "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"))
+    local asked, sent
+    local source = browser.new({ cloud = fake.CLOUD, tenant = "t", client_id = "c",
+      open = function(url)
+        asked = text.pairs(url:match "%?(.*)$", true, true)
+        core.spawn(function()
+          core.http.request { method = "POST", url = asked.redirect_uri,
+            body = "code=the%2Fcode&state=" .. asked.state }
+        end)
+      end }, fake.core { token = { request = function(request)
+        sent = request
+        return nil, { code = "auth", message = "no" }
+      end } })
+    assert.is_nil((source:fetch("s", {})))
+    local function is(wanted, secret)
+      return core.crypto.equal(secret, wanted)
+    end
+    assert.equal(asked.redirect_uri, sent.form.redirect_uri)
+    assert.matches("^http://localhost:%d+$", asked.redirect_uri)
+    assert.equal("form_post", asked.response_mode)
+    assert.equal("S256", asked.code_challenge_method)
+    assert.is_true(is("the/code", sent.form.code))
+    assert.equal(43, #asked.code_challenge)
+    assert.equal(43, #asked.state)
+    assert.not_equal(asked.state, asked.nonce)
+    assert.equal('{"access_token":{"xms_cc":{"values":["CP1"]}}}', asked.claims)
+    assert.equal(asked.claims, sent.form.claims)
+    local verifier = fake.text(sent.form.code_verifier)
+    assert.is_true(#verifier >= 43 and #verifier <= 128)
+    assert.equal(asked.code_challenge, core.crypto.base64url(core.crypto.sha256(verifier)))
+  end)
+
+  it("at AD FS comes back to the port that is registered there", function()
+    local asked
+    local source = browser.new({ cloud = { authority = "https://a.test", adfs = true },
+      tenant = "adfs", client_id = "c", open = function(url) asked = url end }, core)
+    core.timeout(0.05, source.fetch, source, "s", {})
+    assert.matches("^https://a.test/adfs/oauth2/authorize%?", asked)
+    assert.matches("redirect_uri=http%%3A%%2F%%2Flocalhost%%3A8400&", asked)
   end)
 
   emulated.spec("with the code of another sign-in gets nothing", { machines = 1 }, function(e)
     local secret, err = sign_in(e, function(url)
       local query = text.pairs(url:match "%?(.*)$", true, true)
       local other = url:gsub("code_challenge=[^&]*", "code_challenge=" .. ("A"):rep(43))
-      local code = post(e, other, "approve").headers.location:match "code=([^&]*)"
-      assert(core.http.request { url = ("%s?code=%s&state=%s"):format(query.redirect_uri, code,
-        query.state) })
+      local _, body = emulated.form_of(post(e, other, "approve").body)
+      assert(core.http.request { method = "POST", url = query.redirect_uri,
+        body = ("code=%s&state=%s"):format(body:match "code=([^&]*)", query.state) })
     end)
     assert.is_nil(secret)
     assert.truthy(err.message:find("AADSTS501481", 1, true))

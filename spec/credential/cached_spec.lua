@@ -12,6 +12,7 @@ local function setup(fn)
   function source:fetch(scope, opts)
     self.fetched = self.fetched + 1
     self.scope, self.claims = scope, opts.claims
+    self.tenant, self.early = opts.tenant, opts.early
     core.sleep(0.01)
     return fn(self.fetched, clock.now)
   end
@@ -80,6 +81,75 @@ describe("cached credential", function()
     assert.equal("secret3", (credential:token "s"))
   end)
 
+  both("with 299 s left is renewed, with 301 s not (§8 row 46)", function()
+    local credential, source, clock = setup(token(3600))
+    credential:token "s"
+    clock.now = clock.now + 3299
+    credential:token "s"
+    assert.equal(1, source.fetched)
+    clock.now = clock.now + 2
+    credential:token "s"
+    assert.equal(2, source.fetched)
+  end)
+
+  both("gives the old token while the service is down, and does not wait (§8 row 46)", function()
+    local credential, source, clock = setup(function(n, now)
+      if n > 1 then
+        return errors.fail { reason = "entra.server-error", status = 503, message = "busy" }
+      end
+      return "secret1", { expires_on = now + 10000, refresh_on = now + 5000 }
+    end)
+    credential:token "s"
+    clock.now = clock.now + 5001
+    assert.equal("secret1", (credential:token "s"))
+    assert.equal(2, source.fetched)
+    assert.is_true(source.early)
+    clock.now = clock.now + 4701 -- not usable any more
+    local secret, err = credential:token "s"
+    assert.is_nil(secret)
+    assert.equal(503, err.status)
+    assert.is_nil(source.early)
+  end)
+
+  both("does not take an answer without the claims that are needed", function()
+    local credential, source = setup(token(3600))
+    local plain = core.spawn(function() return (credential:token "s") end)
+    core.sleep(0.002)
+    local claimed, likewise = {}, {}
+    for i = 1, 3 do
+      claimed[i] = core.spawn(function() return (credential:token("s", { claims = "{}" })) end)
+    end
+    likewise[1] = core.spawn(function() return (credential:token "s") end)
+    assert.equal("secret1", plain:await())
+    for i = 1, 3 do
+      assert.equal("secret2", claimed[i]:await())
+    end
+    assert.truthy(likewise[1]:await())
+    assert.equal(2, source.fetched)
+  end)
+
+  both("keeps tenants apart (§8 row 39)", function()
+    local credential, source = setup(token(3600))
+    credential:token("s", { tenant = "A" })
+    assert.equal("A", source.tenant)
+    credential:token("s", { tenant = "a" })
+    credential:token "s"
+    assert.equal(2, source.fetched)
+  end)
+
+  both("holds a refusal for an hour at most", function()
+    local credential, source, clock = setup(function()
+      return errors.fail { reason = "entra.throttled", retry_after = 99999, message = "no" }
+    end)
+    credential:token "s"
+    clock.now = clock.now + 3599
+    credential:token "s"
+    assert.equal(1, source.fetched)
+    clock.now = clock.now + 2
+    credential:token "s"
+    assert.equal(2, source.fetched)
+  end)
+
   both("replaces a token that was refused, once for all who hold it", function()
     local credential, source = setup(token(3600))
     local secret = credential:token "s"
@@ -110,17 +180,6 @@ describe("cached credential", function()
     clock.now = clock.now + 6
     credential:token "s"
     assert.equal(2, source.fetched)
-  end)
-
-  both("retries what may pass", function()
-    local credential, source = setup(function(n, now)
-      if n < 3 then
-        return errors.fail { code = "unavailable", message = "busy" }
-      end
-      return token(3600)(n, now)
-    end)
-    assert.equal("secret3", (fake.fast(credential.token, credential, "s")))
-    assert.equal(3, source.fetched)
   end)
 
   both("outlives the caller that was cancelled", function()

@@ -4,6 +4,7 @@ local clouds = require "arclua.clouds"
 local core = require "arclua.core"
 local credential = require "arclua.credential"
 local emulated = require "emulated"
+local environment = require "arclua.credential.environment"
 local fake = require "fake"
 local json = require "arclua.json"
 local program = require "program"
@@ -156,6 +157,42 @@ describe("client certificate", function()
     assert.equal("https://login.test/contoso.com/oauth2/v2.0/token", seen[1].aud)
     assert.equal(600, seen[1].exp - seen[1].nbf)
     assert.equal(now, seen[1].iat)
+  end)
+
+  it("speaks the older way to AD FS (§8 row 20)", function()
+    local sent, jwt
+    local source = assert(require("arclua.credential.client_certificate").new({ tenant = "adfs",
+      cloud = fake.CLOUD, client_id = "app", path = at .. "both.pem" }, fake.core {
+      token = { request = function(request)
+        sent, jwt = request, fake.text(request.form.client_assertion)
+        return "secret", { expires_on = 1 }
+      end } }))
+    assert.truthy(source:fetch("s", {}))
+    assert.equal("https://login.test/adfs/oauth2/token", sent.url)
+    local head, claims, sig = jwt:match "^([^.]+)%.([^.]+)%.([^.]+)$"
+    local header = json.decode(core.crypto.unbase64(head))
+    assert.equal("RS256", header.alg)
+    assert.equal(27, #header.x5t)
+    assert.is_nil(header["x5t#S256"])
+    assert.equal(sent.url, json.decode(core.crypto.unbase64(claims)).aud)
+    assert(core.sys.write_file(at .. "signed", head .. "." .. claims))
+    assert(core.sys.write_file(at .. "sig", core.crypto.unbase64(sig)))
+    sh [[openssl x509 -in rsa.crt -noout -pubkey >pub.pem
+      openssl dgst -sha256 -verify pub.pem -signature sig signed >/dev/null]]
+    local sha1 = io.popen(("cd %s && openssl x509 -in rsa.crt -outform DER | openssl sha1 -binary")
+      :format(dir)):read "a"
+    assert.equal(core.crypto.base64url(sha1), header.x5t)
+  end)
+
+  it("goes with its issuers when that is said (§8 row 18)", function()
+    for value, sent in pairs { ["1"] = true, ["true"] = true, TRUE = true, ["0"] = false,
+      ["false"] = false, [""] = false } do
+      local source = fake.env({ AZURE_TENANT_ID = "t", AZURE_CLIENT_ID = "c",
+        AZURE_CLIENT_CERTIFICATE_PATH = at .. "both.pem",
+        AZURE_CLIENT_SEND_CERTIFICATE_CHAIN = value }, environment.certificate,
+        { cloud = fake.CLOUD, core = core })
+      assert.equal(sent, source.spec.send_chain)
+    end
   end)
 
   it("that has expired, or is not valid yet, asks for nothing", function()

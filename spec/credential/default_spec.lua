@@ -1,6 +1,9 @@
 -- SPDX-License-Identifier: MIT
 local chain = require "arclua.credential.default"
+local core = require "arclua.core"
+local credential = require "arclua.credential"
 local errors = require "arclua.errors"
+local fake = require "fake"
 
 local function member(name, err, optional)
   local self = { name = name, optional = optional, opened = 0 }
@@ -41,7 +44,47 @@ describe("default chain", function()
     assert.equal("two", (source:fetch("s", {})))
   end)
 
-  it("lists what it looked for, with the remedy of each", function()
+  it("is made of any credentials", function()
+    local absent = credential.azure_cli { cloud = fake.CLOUD, primitives = fake.core { token = {
+      command = function() return nil, errors.new { code = "notfound", message = "no az" } end } } }
+    local static = credential.static { token = "t", expires_on = core.time() + 3600 }
+    local it_ = credential.chain { absent, static }
+    assert.equal("<redacted>", tostring((it_:token "s")))
+    local secret, err = credential.chain({ absent }):token "s"
+    assert.is_nil(secret)
+    assert.equal("cred.none", err.reason)
+    assert.truthy(err.message:find("Azure CLI: the program az is not installed", 1, true))
+    for _, bad in ipairs { {}, { 5 }, { { token = 1 } } } do
+      assert.has_error(function() credential.chain(bad) end)
+    end
+  end)
+
+  it("says that a password is no way in, where one is set", function()
+    local function lines(env)
+      return fake.env(env, function()
+        local it_ = assert(credential.environment { cloud = fake.CLOUD })
+        local secret, err = it_:token "s"
+        assert.is_nil(secret)
+        return err.message
+      end)
+    end
+    assert.is_nil(lines({}):find("password", 1, true))
+    local told = lines { AZURE_USERNAME = "u", AZURE_PASSWORD = "hush" }
+    assert.truthy(told:find("AZURE_USERNAME and AZURE_PASSWORD is not supported", 1, true))
+    assert.is_nil(told:find("hush", 1, true))
+  end)
+
+  it("takes a certificate that cannot be read for a refusal", function()
+    local it_ = fake.env({ AZURE_TENANT_ID = "t", AZURE_CLIENT_ID = "c",
+      AZURE_CLIENT_CERTIFICATE_PATH = "/nonexistent" }, function()
+      local made = assert(credential.environment { cloud = fake.CLOUD })
+      return select(2, made:token "s")
+    end)
+    assert.equal("notfound", it_.code)
+    assert.matches("/nonexistent", it_.message)
+  end)
+
+  it("lists what it looked for, one line for each (§8 row 38)", function()
     local source = chain.new { member("client secret", ABSENT), member("Azure CLI", REFUSED, true) }
     local secret, err = source:fetch("s", {})
     assert.is_nil(secret)

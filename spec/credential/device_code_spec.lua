@@ -52,7 +52,8 @@ describe("device code", function()
     local secret, _, slept, calls = run({ TOKEN }, opts)
     assert.equal("token", secret)
     assert.equal("https://login.test/organizations/oauth2/v2.0/devicecode", opts.asked.url)
-    assert.same({ client_id = refresh.CLIENT, claims = "{}",
+    assert.same({ client_id = refresh.CLIENT,
+      claims = '{"access_token":{"xms_cc":{"values":["CP1"]}}}',
       scope = SCOPE .. " openid profile offline_access" }, opts.asked.form)
     assert.equal("https://login.test/organizations/oauth2/v2.0/token", calls[1][1].url)
     assert.equal("<redacted>", tostring(calls[1][1].form.device_code):gsub("arclua.secret.*",
@@ -100,14 +101,14 @@ describe("device code", function()
 
   it("asks the person again only when the refresh token is not enough", function()
     local answers = { TOKEN, { "second", { expires_on = 1 } },
-      failure "entra.server-error", failure "entra.signed-out", { "third", { expires_on = 1 } } }
+      failure "entra.bad-client", failure "entra.signed-out", { "third", { expires_on = 1 } } }
     local _, _, _, calls, source = run(answers)
     assert.equal("second", (source:fetch(SCOPE, {})))
     assert.equal("refresh_token", calls[2][1].form.grant_type)
     assert.equal("r1", calls[2][1].form.refresh_token)
     local secret, err = source:fetch(SCOPE, {})
     assert.is_nil(secret)
-    assert.equal("entra.server-error", err.reason)
+    assert.equal("entra.bad-client", err.reason)
     assert.equal("third", (source:fetch(SCOPE, {})))
     assert.equal(5, #calls)
   end)

@@ -6,6 +6,7 @@ local emulated = require "emulated"
 local fake = require "fake"
 local managed_identity = require "arclua.credential.managed_identity"
 local paths = require "arclua.paths"
+local peer = require "peer"
 local program = require "program"
 
 local SCOPE = "https://arm.test/.default"
@@ -65,7 +66,39 @@ local function asked(env, spec)
 end
 
 describe("managed identity", function()
-  it("asks the service that the variables name", function()
+  it("asks the service that the variables name, first match first (§8 row 29)", function()
+    -- What §1.4 of the services' facts says, for every combination of the variables.
+    local names = { "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT",
+      "MSI_ENDPOINT", "MSI_SECRET", "IMDS_ENDPOINT", "himds" }
+    local order = {
+      { "service_fabric", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT" },
+      { "app_service", "IDENTITY_ENDPOINT", "IDENTITY_HEADER" },
+      { "machine_learning", "MSI_ENDPOINT", "MSI_SECRET" }, { "cloud_shell", "MSI_ENDPOINT" },
+      { "arc", "IDENTITY_ENDPOINT", "IMDS_ENDPOINT" }, { "arc", "himds" }, { "imds" } }
+    local function wanted(env)
+      for _, row in ipairs(order) do
+        local fits = true
+        for i = 2, #row do
+          fits = fits and env[row[i]]
+        end
+        if fits then
+          return row[1]
+        end
+      end
+    end
+    for mask = 0, 2 ^ #names - 1 do
+      local env = {}
+      for i, name in ipairs(names) do
+        env[name] = mask & 1 << i - 1 ~= 0 and "x" or nil
+      end
+      local source = within(env, function()
+        return managed_identity.new({}, primitives(env))
+      end)
+      assert.equal(wanted(env), source.kind, table.concat({ mask, source.kind }, " "))
+    end
+  end)
+
+  it("takes an empty variable for none", function()
     for wanted, env in pairs {
       service_fabric = { IDENTITY_ENDPOINT = "a", IDENTITY_HEADER = "b", MSI_ENDPOINT = "d",
         IDENTITY_SERVER_THUMBPRINT = "c" },
@@ -102,17 +135,104 @@ describe("managed identity", function()
     assert.same({ Metadata = "true" }, sent.headers)
   end)
 
-  it("renews a long token at half of its life", function()
+  it("renews a long token at half of its life, a short one not before (§8 row 34)", function()
     local _, _, info = asked {}
     assert.is_true(math.abs(info.refresh_on - core.time() - 43200) < 60)
+    local source = within({}, function()
+      return managed_identity.new({}, primitives({}, { token = { request = function()
+        return core.secret "x", { expires_on = core.time() + 7100 }
+      end } }))
+    end)
+    local _, short = source:fetch(SCOPE, {})
+    assert.is_nil(short.refresh_on)
+  end)
+
+  -- What a service that answers like this makes of it: secret, err, and what was slept.
+  local function answered(env, status, body, spec)
+    local slept = {}
+    local results = peer.serve(peer.answer(status, { ["Content-Type"] = "application/json" }, body),
+      function(url)
+        local base = url:match "^(http://[^/]+)"
+        local all = {}
+        for name, value in pairs(env) do
+          all[name] = value:gsub("BASE", base)
+        end
+        return within(all, function()
+          return assert(managed_identity.new(spec or {}, primitives(all, {
+            sleep = function(seconds)
+              slept[#slept + 1] = seconds
+              return nil, { code = "cancelled", message = "enough" }
+            end }))):fetch(SCOPE, {})
+        end)
+      end)
+    return results[1], results[2], slept
+  end
+
+  local APP = { IDENTITY_ENDPOINT = "BASE/msi/token", IDENTITY_HEADER = "hush" }
+  local SHELL = { MSI_ENDPOINT = "BASE/oauth2/token" }
+  local IMDS = { AZURE_POD_IDENTITY_AUTHORITY_HOST = "BASE" }
+
+  it("of App Service reads its dates and its errors (§8 row 28)", function()
+    for text, when in pairs { ["1900000000"] = 1900000000,
+      ["06/20/2036 02:57:58 AM +00:00"] = 2097543478,
+      ["6/20/2036 02:57:58 +00:00"] = 2097543478 } do
+      local secret, info = answered(APP, "200 OK", ('{"access_token":"t","expires_on":"%s",'
+        .. '"token_type":"Bearer"}'):format(text))
+      assert.equal("<redacted>", tostring(secret))
+      assert.equal(when, info.expires_on)
+    end
+    local secret, err = answered(APP, "400 No", '{"statusCode":400,"message":"No MSI found"}')
+    assert.is_nil(secret)
+    assert.equal("cred.identity-failed", err.reason)
+    assert.truthy(err.message:find("status 400: No MSI found", 1, true))
+    assert.is_nil(err.message:find("hush", 1, true))
+    local slept
+    secret, err, slept = answered(APP, "500 No", '{"statusCode":500,"message":"vague"}')
+    assert.is_nil(secret)
+    assert.equal("cancelled", err.code)
+    assert.equal(1, #slept)
+  end)
+
+  it("of Cloud Shell reads its nested error (§8 row 33)", function()
+    local secret, err = answered(SHELL, "400 No", '{"error":{"code":"AudienceNotSupported",'
+      .. '"message":"Audience x is not a supported MSI token audience."}}')
+    assert.is_nil(secret)
+    assert.equal("cred.identity-failed", err.reason)
+    assert.truthy(err.message:find("Audience x is not a supported MSI token audience. "
+      .. "(AudienceNotSupported)", 1, true))
+  end)
+
+  it("of a virtual machine tells what it lacks (§8 rows 24-26)", function()
+    local body = '{"error":"invalid_request","error_description":"Identity not found"}'
+    local secret, err = answered(IMDS, "400 No", body)
+    assert.is_nil(secret)
+    assert.equal("cred.unavailable", err.reason)
+    secret, err = answered(IMDS, "400 No", body, { client_id = "c" })
+    assert.is_nil(secret)
+    assert.equal("cred.identity-failed", err.reason)
+    assert.matches("no such identity", err.message)
+    secret, err = answered(IMDS, "403 No", "connecting to 169.254.169.254: connect: a socket "
+      .. "operation was attempted to an unreachable network.")
+    assert.is_nil(secret)
+    assert.equal("cred.unavailable", err.reason)
+    secret, err = answered(IMDS, "403 No", "forbidden")
+    assert.is_nil(secret)
+    assert.is_false(err.retryable)
+    assert.not_equal("cred.unavailable", err.reason)
+    local info
+    secret, info = answered(IMDS, "200 OK", '{"access_token":"t","expires_in":"86399",'
+      .. '"expires_on":"1","token_type":"Bearer","refresh_token":""}')
+    assert.truthy(secret)
+    assert.is_nil(info.refresh_token)
   end)
 
   it("says what it cannot do", function()
     local _, _, err = asked { IDENTITY_ENDPOINT = "a", IDENTITY_HEADER = "b",
       IDENTITY_SERVER_THUMBPRINT = "c" }
     assert.matches("Service Fabric", err.message)
-    for _, env in ipairs { { MSI_ENDPOINT = "a" }, { himds = true } } do
-      _, _, err = asked(env, { client_id = "c" })
+    for env, spec in pairs { [{ MSI_ENDPOINT = "a" }] = { client_id = "c" },
+      [{ MSI_ENDPOINT = "a", MSI_SECRET = "b" }] = { object_id = "o" } } do
+      _, _, err = asked(env, spec)
       assert.equal("cred.unavailable", err.reason)
       assert.matches("cannot be chosen", err.message)
     end
@@ -143,6 +263,18 @@ describe("managed identity", function()
     return within(e.env, function() return source:fetch(scope, {}) end)
   end
 
+  emulated.spec("is asked for past any proxy (§8 row 27)", { machines = 1, sign_in = "imds" },
+    function(e)
+      local env = { HTTP_PROXY = "http://127.0.0.1:1", http_proxy = "http://127.0.0.1:1",
+        ALL_PROXY = "http://127.0.0.1:1", NO_PROXY = "arc.localhost" }
+      for name, value in pairs(e.env) do
+        env[name] = env[name] or value
+      end
+      local ended = program.run({ "token", "--credential", "managed-identity" }, { env = env })
+      assert.equal(0, ended.status, ended.err)
+      assert.equal(1, #e.log:find { event = "identity" })
+    end)
+
   emulated.spec("asks IMDS again while it is away", { machines = 1, sign_in = "imds" }, function(e)
     local slept = {}
     local sleep = { sleep = function(seconds) slept[#slept + 1] = seconds return true end }
@@ -155,6 +287,11 @@ describe("managed identity", function()
     local secret, err = fetch(e, {}, sleep)
     assert.is_nil(secret)
     assert.equal(10, #slept)
+    local sum = 0
+    for i = 5, 10 do
+      sum = sum + slept[i]
+    end
+    assert.is_true(sum >= 70, sum) -- an update takes so long (§8 row 25)
     assert.is_false(err.retryable)
     e:clear()
     assert.truthy(fetch(e, { client_id = e.state.client_id, probe = true }))
@@ -188,6 +325,26 @@ describe("managed identity", function()
     assert.is_nil(secret)
     assert.equal("cred.identity-failed", err.reason)
   end)
+
+  emulated.spec("of the Arc agent: another identity only where it is echoed (§8 row 32)",
+    { machines = 1, sign_in = "arc" }, function(e)
+      local keys = e.state.identity.keys
+      for _, spec in ipairs { { client_id = e.state.client_id },
+        { object_id = e.state.object_id } } do
+        spec.directory = keys
+        local secret, info = fetch(e, spec)
+        assert.equal("<redacted>", tostring(secret), tostring(info))
+      end
+      local secret, err = fetch(e, { client_id = "other", directory = keys })
+      assert.is_nil(secret)
+      assert.equal(400, err.status)
+      e.state.identity.old = true
+      secret, err = fetch(e, { object_id = "other", directory = keys })
+      assert.is_nil(secret)
+      assert.equal("cred.identity-failed", err.reason)
+      assert.matches("another identity than the one with the object id 'other'", err.message)
+      assert.truthy(fetch(e, { directory = keys }))
+    end)
 
   it("of the Arc agent: no other file is read, whatever it says", function()
     local dir = assert(core.sys.mkdtemp "arclua-spec-")

@@ -2,11 +2,14 @@
 -- Client secret, Azure CLI and static token: what they ask and what they make of refusals.
 local azure_cli = require "arclua.credential.azure_cli"
 local client_secret = require "arclua.credential.client_secret"
+local clouds = require "arclua.clouds"
 local core = require "arclua.core"
 local credential = require "arclua.credential"
+local emulated = require "emulated"
 local errors = require "arclua.errors"
 local fake = require "fake"
 local harness = require "harness"
+local program = require "program"
 local static = require "arclua.credential.static"
 
 local SCOPE = "https://arm.test/.default"
@@ -21,7 +24,19 @@ describe("client secret", function()
     local sent = request.calls[1][1]
     assert.equal("https://login.test/contoso.com/oauth2/v2.0/token", sent.url)
     assert.same({ grant_type = "client_credentials", client_id = "app", client_secret = "S",
-      scope = SCOPE, claims = "{}" }, sent.form)
+      scope = SCOPE,
+      claims = '{"access_token":{"xms_cc":{"values":["CP1"]}}}' }, sent.form)
+  end)
+
+  emulated.spec("arrives as it is, whatever is in it (§8 rows 1, 2)", { machines = 1 }, function(e)
+    e.state.client_secret = "+ & = % ~ / g\u{fc}t;?#"
+    local cloud = assert(clouds.load(e.cloud))
+    local it_ = assert(credential.client_secret { cloud = cloud, tenant = e.env.AZURE_TENANT_ID,
+      client_id = e.env.AZURE_CLIENT_ID, client_secret = core.secret(e.state.client_secret) })
+    local secret, info = it_:token(cloud.scope)
+    assert.equal("<redacted>", tostring(secret), tostring(info))
+    assert.is_nil(info.refresh_token)
+    assert.is_true(info.expires_on > core.time() + 3000)
   end)
 
   it("needs a tenant of its own", function()
@@ -72,16 +87,67 @@ describe("Azure CLI", function()
   end)
 
   it("cannot answer a challenge: it says the command that can", function()
-    local secret, err = fetch({ "s", {} }, { claims = "{}" })
+    local secret, err = fetch({ "s", {} }, { claims = "{}", tenant = "T" })
     assert.is_nil(secret)
-    assert.truthy(err.remedy:find("az login --claims-challenge e30=", 1, true))
+    assert.equal("run: az login --claims-challenge e30= --tenant T --scope " .. SCOPE, err.remedy)
   end)
 
-  it("never takes a scope that could be an option or worse", function()
-    local secret, err, sent = fetch({ "s", {} }, {}, "x y;z")
+  it("that hangs is said, and not tried again", function()
+    local secret, err = fetch { nil, errors.new { code = "timeout", message = "timed out" } }
     assert.is_nil(secret)
-    assert.equal("config", err.code)
-    assert.is_nil(sent)
+    assert.equal("cred.az-failed", err.reason)
+    assert.equal("az did not answer within 15 s", err.message)
+    assert.is_false(err.retryable)
+    assert.truthy(err.remedy:find("az account get-access-token", 1, true))
+  end)
+
+  it("keeps the remedy of what it printed", function()
+    local _, err = fetch { nil, errors.new { reason = "cred.az-failed", message = "x",
+      remedy = "this" } }
+    assert.equal("this", err.remedy)
+    _, err = fetch { nil, errors.new { reason = "cred.az-failed", message = "x" } }
+    assert.matches("`az account get%-access%-token`.*`az login`", err.remedy)
+  end)
+
+  it("never takes a word that could be an option or worse (§8 row 36)", function()
+    for _, scope in ipairs { "x y;z", "$(id)", "-x", "a'b", 'a"b', "a`b", "a\nb", "" } do
+      local secret, err, sent = fetch({ "s", {} }, {}, scope)
+      assert.is_nil(secret)
+      assert.equal("config", err.code)
+      assert.is_nil(sent)
+    end
+    for _, tenant in ipairs { "a;b", "-x", "$(id)", "a b", "" } do
+      local secret, err, sent = fake.env({}, function()
+        local command = fake.script { { "s", {} } }
+        local source = azure_cli.new({}, fake.core { token = { command = command } })
+        local got, why = source:fetch(SCOPE, { tenant = tenant })
+        return got, why, command.calls[1]
+      end)
+      assert.is_nil(secret)
+      assert.equal("config", err.code)
+      assert.is_nil(sent)
+    end
+  end)
+
+  it("finds its files, and none of our secrets (§8 rows 36, 62)", function()
+    local dir = assert(core.sys.mkdtemp "arclua-spec-")
+    assert(core.sys.write_file(dir .. "/az", ([[#!/bin/sh
+      { tr '\0' '\n' </proc/$$/environ; tr '\0' ' ' </proc/$$/cmdline; } >'%s/seen'
+      echo '{"accessToken":"t","expires_on":1900000000}'
+      ]]):format(dir), 448))
+    local ended = program.run({ "token", "--credential", "azure-cli" }, { env = {
+      PATH = dir .. ":" .. os.getenv "PATH", HOME = "/the/home", AZURE_CONFIG_DIR = "/the/dir",
+      AZURE_CLIENT_SECRET = "hush1", AZURE_CLIENT_CERTIFICATE_PASSWORD = "hush2",
+      AZURE_ACCESS_TOKEN = "hush3", AZURE_PASSWORD = "hush4", ARCLUA_CONFIG = "none",
+      ARCLUA_CLOUD = false, AZURE_AUTHORITY_HOST = false } })
+    assert.equal("t\n", ended.out, ended.err)
+    local seen = core.sys.read_file(dir .. "/seen", 100000)
+    assert.truthy(seen:find("\nHOME=/the/home\n", 1, true))
+    assert.truthy(seen:find("\nAZURE_CONFIG_DIR=/the/dir\n", 1, true))
+    assert.is_nil(seen:find("hush", 1, true))
+    assert.truthy(seen:find("az account get-access-token --output json --resource "
+      .. "https://management.azure.com", 1, true))
+    core.sys.remove(dir)
   end)
 end)
 

@@ -88,7 +88,8 @@ describe("the store of sign-ins", function()
     refused "config"
     assert(core.sys.chmod(dir, 448))
     for _, bad in ipairs { "{", "[]", '{"version":2,"accounts":{}}',
-      '{"version":1,"accounts":{"a":{}}}' } do
+      '{"version":1,"accounts":{"a":5}}', '{"version":1,"accounts":{"a":{"secret":5}}}',
+      '{"version":1,"accounts":{"a":{"sealed":"a\\u0000"}}}' } do
       assert(core.sys.write_file(dir .. "/tokens.json", bad))
       refused "config"
     end
@@ -102,6 +103,43 @@ describe("the store of sign-ins", function()
     assert.is_nil(all)
     local ok = put("a", "s")
     assert.is_nil(ok)
+  end)
+
+  it("keeps an account that has no secret", function()
+    assert.is_true(store.put(dir, "a", { kind = "identity" }, nil, true))
+    local secret, err = store.secret(dir, "a")
+    assert.is_nil(secret)
+    assert.is_nil(err)
+    assert.is_nil(text():find("secret", 1, true))
+  end)
+
+  it("encrypts with a key, for one account and no other", function()
+    local key, other = core.secret(("k"):rep(32)), core.secret(("o"):rep(32))
+    assert.is_true(store.put(dir, "a", { username = "u" }, core.secret "first", true, key))
+    assert.is_nil(text():find("first", 1, true))
+    assert.is_true(store.read(dir).accounts[1].sealed)
+    assert.is_nil(store.read(dir).accounts[1].secret)
+    assert.is_true(core.crypto.equal(store.secret(dir, "a", key), "first"))
+    for _, wrong in ipairs { false, other } do
+      local secret, err = store.secret(dir, "a", wrong or nil)
+      assert.is_nil(secret)
+      assert.equal("cred.locked", err.reason)
+    end
+    local before = text():match '"sealed": "([^"]+)"'
+    assert.is_true(store.renew(dir, "a", core.secret "second", key))
+    assert.is_true(core.crypto.equal(store.secret(dir, "a", key), "second"))
+    local stolen = text():gsub('"sealed": "([^"]+)"', '"sealed": "' .. before .. '"')
+    assert(core.sys.write_file(dir .. "/tokens.json", (stolen:gsub('"a": {', '"b": {')), 384))
+    assert.equal("cred.locked", select(2, store.secret(dir, "b", key)).reason)
+    for _, junk in ipairs { "", "AAAA", "!", before:sub(1, -5), "B" .. before:sub(2) } do
+      assert(core.sys.write_file(dir .. "/tokens.json", (stolen:gsub('"sealed": "[^"]+"',
+        '"sealed": "' .. junk .. '"')), 384))
+      assert.equal("cred.locked", select(2, store.secret(dir, "a", key)).reason, junk)
+    end
+    assert.has_error(function() store.secret(dir, "a", core.secret "short") end)
+    assert.is_true(store.put(dir, "a", {}, core.secret "plain", true))
+    assert.truthy(text():find("plain", 1, true))
+    assert.is_nil(text():find("sealed", 1, true))
   end)
 
   it("refuses what is no text", function()

@@ -4,6 +4,8 @@ local assertion = require "arclua.credential.assertion"
 local assertions = require "arclua.emulator.assertions"
 local clouds = require "arclua.clouds"
 local core = require "arclua.core"
+local errors = require "arclua.errors"
+local credential = require "arclua.credential"
 local emulated = require "emulated"
 local fake = require "fake"
 local harness = require "harness"
@@ -51,7 +53,7 @@ describe("workload identity", function()
     assert.equal("https://login.test/t/oauth2/v2.0/token", sent.url)
     assert.equal("client_credentials", sent.form.grant_type)
     assert.equal("app", sent.form.client_id)
-    assert.equal("{}", sent.form.claims)
+    assert.equal('{"access_token":{"xms_cc":{"values":["CP1"]}}}', sent.form.claims)
     os.execute(("cd %s && ln -sfn v2 d"):format(dir))
     assert.truthy(source:fetch("s", {}))
     assert.same({ 3, 4 }, sizes)
@@ -108,12 +110,38 @@ describe("workload identity", function()
       assert.equal("entra.bad-client", err.reason)
       assert.truthy(err.message:find("AADSTS" .. case[2], 1, true), err.message)
       assert.truthy(err.message:find(case[3], 1, true), err.message)
+      assert.equal(tostring(case[2]):sub(1, 5) == "70021", err.message:find("presented was iss '",
+        1, true) ~= nil, err.message) -- §8 row 23
+      assert.is_nil(err.message:find("eyJ", 1, true))
     end
     local forged = assertions.issue(e.state):gsub("%.[^.]*$", ".AAAA")
     local source, cloud = source_of(e, function() return core.secret(forged) end)
     local secret, err = source:fetch(cloud.scope, {})
     assert.is_nil(secret)
     assert.matches("AADSTS50012", err.message)
+  end)
+
+  harness.both("asks GitHub again when it fails (§8 row 23)", function()
+    local slept = 0
+    local answers = fake.script { { nil, errors.new { reason = "entra.server-error", status = 500,
+      message = "no" } }, { core.secret "jwt", {} } }
+    local vouch = assertion.github("https://g/t", core.secret "b", fake.CLOUD)
+    assert.equal("<redacted>", tostring((vouch(fake.core { token = { request = answers },
+      sleep = function() slept = slept + 1 return true end }))))
+    assert.equal(1, slept)
+  end)
+
+  it("is passed over where a variable is missing (§8 row 22)", function()
+    for _, missing in ipairs { "AZURE_TENANT_ID", "AZURE_CLIENT_ID",
+      "AZURE_FEDERATED_TOKEN_FILE" } do
+      local env = { AZURE_TENANT_ID = "t", AZURE_CLIENT_ID = "c",
+        AZURE_FEDERATED_TOKEN_FILE = "/x" }
+      env[missing] = nil
+      local source, err = fake.env(env, credential.workload_identity, { cloud = fake.CLOUD })
+      assert.is_nil(source)
+      assert.equal("cred.unavailable", err.reason)
+      assert.truthy(err.message:find(missing .. " is not set", 1, true), err.message)
+    end
   end)
 
   emulated.spec("signs in by GitHub's service", { machines = 1, sign_in = "github" }, function(e)

@@ -5,6 +5,7 @@ local emulator = require "arclua.emulator"
 local json = require "arclua.json"
 local harness = require "harness"
 local raw = require "raw"
+local text = require "arclua.emulator.text"
 
 local emulated = {}
 
@@ -43,6 +44,25 @@ function emulated.spec(name, opts, fn)
     end
     require("luassert").equal("", harness.leftovers())
   end)
+end
+
+--- What a page that passes a code on would post, as a browser does: where to, the form.
+function emulated.form_of(page)
+  local out = {}
+  for name, value in page:gmatch '<input type="hidden" name="([^"]*)" value="([^"]*)">' do
+    value = value:gsub("&#(%d+);", function(n) return string.char(tonumber(n)) end)
+    out[#out + 1] = name .. "=" .. text.encode(value)
+  end
+  return page:match 'action="([^"]*)"', table.concat(out, "&")
+end
+
+--- Answers the page of an authorize address as its person, and follows it: the last status.
+---@param decision "approve"|"decline"
+function emulated.browse(e, url, decision)
+  local page = assert(core.http.request { method = "POST", url = url, ca = e.state.cloud.ca,
+    body = ("answer=%s&password=%s"):format(decision, e.state.users.page_key) })
+  local where, body = emulated.form_of(page.body)
+  return assert(core.http.request { method = "POST", url = where, body = body }).status
 end
 
 --- The form that its token endpoint accepts; changes are laid over it (false removes).
@@ -156,12 +176,12 @@ function emulated.upgrade(e, credentials, changes, opts)
   if query == nil then
     query = "sb-hc-action=connect&sb-hc-id=11111111-2222-4333-8444-555555555555"
   end
-  local text = ("GET %s%s HTTP/1.1\r\n"):format(
+  local head = ("GET %s%s HTTP/1.1\r\n"):format(
     opts.path or "/$hc/" .. credentials.hybridConnectionName, query and "?" .. query or "")
   for name, value in pairs(headers) do
-    text = text .. name .. ": " .. value .. "\r\n"
+    head = head .. name .. ": " .. value .. "\r\n"
   end
-  return raw.exchange(e.port, e.state.cloud.ca, e.state.relay_host, text .. "\r\n", "\r\n\r\n")
+  return raw.exchange(e.port, e.state.cloud.ca, e.state.relay_host, head .. "\r\n", "\r\n\r\n")
 end
 
 return emulated

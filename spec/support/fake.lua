@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Primitives for flow specs: the real ones with some replaced, and a clock that runs fast.
 local core = require "arclua.core"
+local paths = require "arclua.paths"
 
 local fake = {}
 
@@ -10,7 +11,36 @@ local LIMIT = 30 -- real seconds
 
 --- The real primitives with overrides; nested tables are merged.
 function fake.core(overrides)
+  for name, value in pairs(overrides) do
+    if type(value) == "table" and type(core[name]) == "table" and not getmetatable(value) then
+      setmetatable(value, { __index = core[name] })
+    end
+  end
   return setmetatable(overrides, { __index = core })
+end
+
+--- Runs fn while the variables are those of env ("" or absent: not set).
+function fake.env(env, fn, ...)
+  local before = paths.env
+  paths.env = function(name)
+    return env[name] ~= "" and env[name] or nil
+  end
+  local out = table.pack(pcall(fn, ...))
+  paths.env = before
+  if not out[1] then
+    error(out[2], 0)
+  end
+  return table.unpack(out, 2, out.n)
+end
+
+--- What is in a secret, as whoever reads the other end of a stream sees it.
+function fake.text(secret)
+  local one, two = core.pair()
+  assert(one:write(secret))
+  local text = two:read()
+  one:close()
+  two:close()
+  return text
 end
 
 --- Runs fn with the fast clock, by which a spec's own limit does not count: this one does.
