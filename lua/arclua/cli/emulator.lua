@@ -54,6 +54,8 @@ local function build()
     "arclua emulator [options] [-- COMMAND [ARG...]]"):epilog(EPILOG)
   parser:option("--machines", "How many machines (3).", nil, number("--machines", 1, 10000))
     :argname "N"
+  parser:option("--alike", "The first so many are alike, Linux and connected (1000); those behind "
+    .. "them are mixed, by --seed.", nil, number("--alike", 0, 10000)):argname "N"
   parser:option("--windows", "So many Windows-like machines more (0).", nil,
     number("--windows", 0, 1000)):argname "N"
   parser:option("--subscriptions", "Spread over so many subscriptions (1).", nil,
@@ -80,7 +82,7 @@ local function build()
   parser:option("--fault", "Go wrong: at=PLACE,kind=KIND[,times=N][,machine=NAME]... "
     .. "(repeatable; the list is in docs/emulator.md).", nil,
     fault):argname("FAULT"):count "*"
-  parser:option("--seed", "Makes faults by chance repeatable.", nil,
+  parser:option("--seed", "Makes faults by chance, and mixed machines, repeatable.", nil,
     number("--seed", 1, math.maxinteger)):argname "N"
   parser:option("--log-file", "Append what happens to FILE, one JSON line an event.")
     :argname "FILE"
@@ -146,7 +148,7 @@ function command.run(args)
     faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
     log_file = opts.log_file, profile = opts.profile, windows = opts.windows,
     machine_agent = opts.machine_agent, relay_host = opts.relay_host,
-    sign_in = opts.sign_in, login = opts.login,
+    sign_in = opts.sign_in, login = opts.login, alike = opts.alike,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }
   if not running then

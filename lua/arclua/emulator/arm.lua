@@ -4,6 +4,7 @@
 local json = require "arclua.json"
 local checks = require "arclua.emulator.arm_checks"
 local connectivity = require "arclua.emulator.arm_connectivity"
+local graph = require "arclua.emulator.arm_graph"
 local machines = require "arclua.emulator.arm_machines"
 local reply = require "arclua.emulator.arm_reply"
 local text = require "arclua.emulator.text"
@@ -48,7 +49,7 @@ local function list_groups(state, subscription_id)
     if group.subscription == subscription_id then
       value[#value + 1] = { id = ("/subscriptions/%s/resourceGroups/%s")  :format(subscription_id,
         group.name), name = group.name, type = "Microsoft.Resources/resourceGroups",
-        location = group.location, tags = {}, properties = { provisioningState = "Succeeded" } }
+        location = group.location, tags = group.tags, properties = { provisioningState = "Succeeded" } }
     end
   end
   return 200, {}, { value = value }
@@ -69,6 +70,7 @@ end
 -- Paths, names in braces; method: the only one that is served (else the handler decides);
 -- namespace and kind: for the checks. handle(state, request, at): at.s, at.g, ... as the path
 -- has them, at.subscription and at.machine what they mean.
+local MACHINE_TYPE = "Microsoft.HybridCompute/machines"
 local ROOT = "subscriptions/{s}"
 local MACHINES = "providers/microsoft.hybridcompute/machines"
 local GROUP = ROOT .. "/resourcegroups/{g}/"
@@ -94,16 +96,22 @@ local ROUTES = {
     end },
   { path = ROOT .. "/" .. MACHINES, method = "GET", namespace = "compute", kind = "machines",
     handle = function(state, request, at)
-      return machines.list(state, request, at.subscription.id)
+      return machines.list(state, request, at.subscription.id, nil, at.type)
     end },
   { path = GROUP .. MACHINES, method = "GET", namespace = "compute", kind = "machines",
     handle = function(state, request, at)
-      return machines.list(state, request, at.subscription.id, at.g)
+      return machines.list(state, request, at.subscription.id, at.g, at.type)
     end },
   { path = GROUP .. MACHINES .. "/{m}", method = "GET", namespace = "compute", kind = "machines",
     handle = function(state, _, at)
       return machines.get(state, at.machine)
     end },
+  { path = GROUP .. MACHINES .. "/{m}/providers/{n}/virtualmachineinstances/{i}", method = "GET",
+    namespace = "compute", kind = "machines", handle = function(state, _, at)
+      return machines.instance(state, at.machine, at.n, at.i)
+    end },
+  { path = "providers/microsoft.resourcegraph/resources", method = "POST",
+    handle = graph.query },
   { path = ENDPOINTS, namespace = "connect", kind = "endpoints",
     handle = function(state, request, at)
       return connectivity.endpoint(state, at.machine, request)
@@ -125,6 +133,25 @@ local ROUTES = {
       return connectivity.service(state, at.machine, request, at.e, at.n)
     end },
 }
+
+-- The first generation of private clouds' machines has the same paths below other types.
+local OLD_TYPES = { "Microsoft.ConnectedVMwarevSphere/virtualMachines",
+  "Microsoft.ScVmm/virtualMachines", "Microsoft.AzureStackHCI/virtualMachines" }
+
+local function add_old_types()
+  for i = 1, #ROUTES do
+    local route = ROUTES[i]
+    for _, kind in ipairs(route.path:find(MACHINES, 1, true) and OLD_TYPES or {}) do
+      local from, to = route.path:find(MACHINES, 1, true)
+      ROUTES[#ROUTES + 1] = { method = route.method, kind = route.kind, handle = route.handle,
+        namespace = route.namespace == "connect" and "connect" or nil, type = kind,
+        path = route.path:sub(1, from - 1) .. "providers/" .. kind:lower()
+          .. route.path:sub(to + 1) }
+    end
+  end
+end
+
+add_old_types()
 
 local function split(path)
   local out = {}
@@ -191,13 +218,13 @@ local function check_parents(state, at)
   elseif not at.m then
     return nil
   end
-  local id = ("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.HybridCompute/machines/%s")
-    :format(at.subscription.id, at.g, at.m)
+  local id = ("/subscriptions/%s/resourceGroups/%s/providers/%s/%s"):format(at.subscription.id,
+    at.g, at.type, at.m)
   at.machine = state.by_id[id:lower()]
   if not at.machine then
-    return { reply.fail(404, "ResourceNotFound", ("The Resource 'Microsoft.HybridCompute/machines"
-      .. "/%s' under resource group '%s' was not found. For more details please go to "
-      .. "https://aka.ms/ARMResourceNotFoundFix"):format(at.m, at.g), { cause = "gateway" }) }
+    return { reply.fail(404, "ResourceNotFound", ("The Resource '%s/%s' under resource "
+      .. "group '%s' was not found. For more details please go to "
+      .. "https://aka.ms/ARMResourceNotFoundFix"):format(at.type, at.m, at.g), { cause = "gateway" }) }
   end
 end
 
@@ -221,6 +248,7 @@ local function route_request(state, request, headers)
     return table.unpack(unknown(request))
   end
   at.subscription = at.s and state.subscriptions[at.s:lower()]
+  at.type = route.type or MACHINE_TYPE
   refusal = (route.namespace == "connect" and checks.registered(at.subscription, request.method))
     or checks.type_version(route.namespace, route.kind, request.query_table["api-version"])
     or check_parents(state, at)

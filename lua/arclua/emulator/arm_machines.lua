@@ -3,54 +3,37 @@
 local core = require "arclua.core"
 local json = require "arclua.json"
 local reply = require "arclua.emulator.arm_reply"
+local shape = require "arclua.emulator.machine_shape"
 local text = require "arclua.emulator.text"
 
 local machines = {}
 
-local SYSTEMS = {
-  linux = { name = "debian", version = "12", sku = "Debian GNU/Linux 12 (bookworm)" },
-  windows = { name = "windows", version = "10.0.20348.2700",
-    sku = "Windows Server 2022 Datacenter" },
+-- The providers of private clouds' virtual machines, and the kinds of machines that have one.
+local INSTANCES = {
+  ["microsoft.connectedvmwarevsphere"] = { name = "Microsoft.ConnectedVMwarevSphere",
+    kinds = { VMware = true, AVS = true } },
+  ["microsoft.scvmm"] = { name = "Microsoft.ScVmm", kinds = { SCVMM = true } },
+  ["microsoft.azurestackhci"] = { name = "Microsoft.AzureStackHCI", kinds = { HCI = true } },
 }
 
-local function properties(state, machine)
-  local system = SYSTEMS[machine.os] or SYSTEMS.linux
-  local offline = state.faults:active("machine", "offline", machine.name)
-  local n = machine.index
-  return {
-    provisioningState = "Succeeded",
-    agentVersion = "1.66.03412.2214",
-    status = offline and "Disconnected" or machine.status,
-    lastStatusChange = reply.time(machine.changed),
-    errorDetails = json.array {},
-    displayName = machine.name,
-    machineFqdn = machine.name .. ".arc.localhost",
-    osName = system.name, osVersion = system.version, osType = machine.os, osSku = system.sku,
-    osProfile = { computerName = machine.name },
-    vmId = machine.vm_id, vmUuid = machine.vm_id:upper(),
-    domainName = "", adFqdn = machine.name, dnsFqdn = machine.name .. ".arc.localhost",
-    mssqlDiscovered = "false",
-    cloudMetadata = { provider = "N/A" },
-    detectedProperties = { cloudprovider = "N/A", logicalCoreCount = "2", coreCount = "1" },
-    agentConfiguration = {
-      proxyUrl = "", incomingConnectionsPorts = json.array {},
-      extensionsAllowList = json.array {}, extensionsBlockList = json.array {},
-      proxyBypass = json.array {}, extensionsEnabled = "true",
-      guestConfigurationEnabled = "true", configMode = "full",
-    },
-    networkProfile = { networkInterfaces = json.array { {
-      ipAddresses = json.array { { address = ("127.10.%d.%d"):format(n // 250, n % 250 + 1),
-        ipAddressVersion = "IPv4", subnet = { addressPrefix = "127.10.0.0/16" } } } } } },
-  }
+-- The extensions of a machine as resources.
+local function extensions(machine)
+  local list = json.array {}
+  for i, one in ipairs(machine.extensions) do
+    list[i] = { id = machine.id .. "/extensions/" .. one.name, name = one.name,
+      type = machine.type .. "/extensions", location = machine.location,
+      properties = shape.extension(one) }
+  end
+  return list
 end
 
 local function resource(state, machine, single)
   return {
     id = machine.id, name = machine.name, location = machine.location, tags = machine.tags,
-    type = "Microsoft.HybridCompute/machines",
+    type = machine.type, kind = machine.kind,
     identity = { type = "SystemAssigned", principalId = machine.vm_id, tenantId = state.tenant },
-    properties = properties(state, machine),
-    resources = single and json.array {} or nil,
+    properties = shape.properties(state, machine),
+    resources = single and shape.is_server(machine) and extensions(machine) or nil,
   }
 end
 
@@ -64,15 +47,15 @@ local function place(query)
   return from and math.tointeger(from)
 end
 
---- GET of the machines of a subscription or group.
-function machines.list(state, request, subscription, group)
+--- GET of the machines of a subscription or group, of one type.
+function machines.list(state, request, subscription, group, kind)
   local from = place(request.query_table)
   if not from then
     return reply.fail(400, "InvalidSkipToken", "The skip token is not valid.")
   end
   local found = {}
   for _, machine in ipairs(state.machines) do
-    if machine.subscription == subscription
+    if machine.subscription == subscription and machine.type == kind
         and (not group or machine.group:lower() == group:lower()) then
       found[#found + 1] = machine
     end
@@ -90,6 +73,30 @@ end
 --- GET of one machine.
 function machines.get(state, machine)
   return 200, {}, resource(state, machine, true)
+end
+
+--- GET of what a private cloud says of a machine.
+---@param namespace string  its provider
+function machines.instance(_, machine, namespace, name)
+  local known = INSTANCES[namespace:lower()]
+  if not known or not known.kinds[machine.kind] or name:lower() ~= "default" then
+    return reply.fail(404, "ResourceNotFound", ("The Resource '%s/virtualMachineInstances/%s' "
+      .. "under machine '%s' was not found."):format(text.plain(namespace, 60),
+      text.plain(name, 60), machine.name), { cause = "service" })
+  end
+  return 200, {}, {
+    id = ("%s/providers/%s/virtualMachineInstances/default"):format(machine.id, known.name),
+    name = "default", type = known.name .. "/virtualMachineInstances",
+    extendedLocation = { type = "CustomLocation",
+      name = ("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.ExtendedLocation/"
+        .. "customLocations/cl-%s"):format(machine.subscription, machine.group,
+        machine.site or "lab") },
+    properties = { provisioningState = "Succeeded",
+      powerState = machine.status == "Connected" and "poweredOn" or "poweredOff",
+      osProfile = { computerName = machine.name,
+        osType = machine.os == "windows" and "Windows" or "Linux" },
+      hardwareProfile = { memorySizeMB = 8192, numCPUs = 4 } },
+  }
 end
 
 return machines

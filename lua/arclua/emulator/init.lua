@@ -32,7 +32,7 @@ local OPTIONS = {
   token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
   bound = "boolean", profile = "string", domain = "string", windows = "integer",
   machine_agent = "string", relay_host = "string", bridge = "table", sign_in = "string",
-  login = "string",
+  login = "string", alike = "integer",
 }
 
 ---@class arclua.Emulator
@@ -143,9 +143,12 @@ end
 
 ---@class arclua.EmulatorOptions
 ---@field machines integer|table[]|nil  how many (3), or a list of { name, group, subscription, os,
----   tags, status, setup, ssh_port, profile, program, shell, agent, login }; program: a list of
----   words that answers a connection instead of sshd; shell: of Windows, "cmd" (default) or
----   "powershell"
+---   tags, status, setup, ssh_port, profile, program, shell, agent, login, location, kind, type,
+---   agent_version, extensions, age }; program: a list of words that answers a connection instead
+---   of sshd; shell: of Windows, "cmd" (default) or "powershell"; kind: "VMware" ...; extensions:
+---   list of { name, publisher, type, version, state }; age: seconds that it has had its status
+---@field alike integer?                of a number of machines the first so many are alike, Linux
+---   and connected (1000); those behind them are mixed, by the seed
 ---@field windows integer?              so many Windows-like machines behind them (0)
 ---@field subscriptions integer?        spread them over so many (1)
 ---@field port integer?                 of 127.0.0.1; default any free one
@@ -154,7 +157,7 @@ end
 ---@field setup string?                 "ready" (default), "endpoint" (no service configuration),
 ---   "none"
 ---@field faults table[]?               see the list of faults in docs/emulator.md
----@field seed integer?                 makes faults by chance repeatable
+---@field seed integer?                 makes faults by chance, and mixed machines, repeatable
 ---@field throttle string|number|nil    ARM's limits: "off" (default), "documented", a factor
 ---@field page_size integer?            machines on a page of ARM's lists (100)
 ---@field registered boolean?           the provider is registered (default true)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What exists in the emulated cloud: one tenant, subscriptions, groups, machines.
 local core = require "arclua.core"
+local estate = require "arclua.emulator.estate"
 local profile = require "arclua.emulator.profile"
 local users = require "arclua.emulator.users"
 
@@ -10,17 +11,9 @@ local state = {}
 local TENANT = "a5c1e000-0000-4000-8000-0000000000aa"
 local SUBSCRIPTION = "a5c1e000-0000-4000-8000-%012d"
 local LOCATION = "westeurope"
+state.MACHINES = "Microsoft.HybridCompute/machines"
 state.LISTENER = "listener" -- the rule by which outsiders listen
 local RENDEZVOUS = 30 -- seconds that a listener has to accept a sender
-
--- The pattern that machines are made by, over and over.
-local PATTERN = {
-  { role = "web", env = "prod", group = "rg-prod" },
-  { role = "web", env = "prod", group = "rg-prod" },
-  { role = "db", env = "prod", group = "rg-prod" },
-  { role = "web", env = "edge", group = "rg-edge" },
-  { role = "web", env = "test", group = "rg-test" },
-}
 
 local NAME = "^[%w%-_%.]+$"
 
@@ -30,30 +23,11 @@ local function uuid_of(text)
     hex:sub(18, 20), hex:sub(21, 32))
 end
 
--- Windows machines come behind the others.
-local function machine_specs(count, subscriptions, windows)
-  local specs, numbers = {}, {}
-  for i = 1, count do
-    local kind = PATTERN[(i - 1) % #PATTERN + 1]
-    numbers[kind.role] = (numbers[kind.role] or 0) + 1
-    specs[i] = {
-      name = ("%s-%02d"):format(kind.role, numbers[kind.role]),
-      group = kind.group,
-      subscription = (i - 1) // #PATTERN % subscriptions + 1,
-      tags = { role = kind.role, env = kind.env },
-    }
-  end
-  for i = 1, windows do
-    specs[count + i] = { name = ("win-%02d"):format(i), group = "rg-win", os = "windows",
-      subscription = (i - 1) % subscriptions + 1, tags = { role = "win", env = "prod" } }
-  end
-  return specs
-end
-
 local function add_group(s, subscription, name)
   local key = subscription .. "/" .. name:lower()
   if not s.groups[key] then
-    local group = { name = name, subscription = subscription, location = LOCATION }
+    local group = { name = name, subscription = subscription, location = LOCATION,
+      tags = { env = name:match "^rg%-(%a+)" } }
     s.groups[key] = group
     s.group_list[#s.group_list + 1] = group
   end
@@ -70,8 +44,8 @@ local function place(s, spec)
     error("'" .. spec.name .. "' is no name of a machine")
   end
   local group = add_group(s, subscription.id, spec.group or "rg-prod")
-  local id = ("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.HybridCompute/machines/%s")
-    :format(subscription.id, group.name, spec.name)
+  local id = ("/subscriptions/%s/resourceGroups/%s/providers/%s/%s"):format(subscription.id,
+    group.name, spec.type or state.MACHINES, spec.name)
   if s.by_id[id:lower()] then
     error("there is a machine " .. id .. " already")
   end
@@ -127,22 +101,37 @@ local function attach(s, machine, agent)
   end
 end
 
+-- What Azure reports of a machine, beside its status.
+local function report(machine, spec)
+  for _, name in ipairs { "kind", "system", "agent_version", "site", "monitor" } do
+    machine[name] = spec[name]
+  end
+  machine.type = spec.type or state.MACHINES
+  machine.location = spec.location or LOCATION
+  machine.extensions = spec.extensions or {}
+  machine.changed = core.time() - (spec.age or 0)
+end
+
 --- Adds a machine.
 --- Raises: what cannot be there.
 ---@param spec { name: string, group: string?, subscription: integer?, os: string?, tags: table?,
 ---   status: string?, setup: string?, ssh_port: integer?, profile: string?, program: string[]?,
----   login: string?, shell: string?, agent: string? }
+---   login: string?, shell: string?, agent: string?, location: string?, type: string?,
+---   kind: string?, system: string?, agent_version: string?, extensions: table[]?, age: number?,
+---   site: string?, monitor: boolean? }  age: seconds that it has had its status; the rest as Azure
+---   reports it
 function state.add_machine(s, spec)
   local id, group = place(s, spec)
   local machine = {
     id = id, name = spec.name, group = group.name, subscription = group.subscription,
-    location = LOCATION, os = spec.os or "linux", tags = spec.tags or {},
+    os = spec.os or "linux", tags = spec.tags or {},
     status = spec.status or "Connected", vm_id = uuid_of(id), ssh_port = spec.ssh_port or 22,
     hex = core.crypto.hex(core.crypto.sha256(id:lower())), services = {},
-    changed = core.time(), connections = 0, index = #s.machines + 1, program = spec.program,
+    connections = 0, index = #s.machines + 1, program = spec.program,
     profile = profile.find(spec.profile) or s.profile, shell = shell_of(spec),
     login = login_of(s, spec),
   }
+  report(machine, spec)
   set_up(machine, spec.setup or s.setup)
   attach(s, machine, spec.agent or s.agent)
   s.machines[machine.index] = machine
@@ -182,7 +171,8 @@ function state.new(opts)
   end
   local specs = opts.machines or 3
   if type(specs) == "number" then
-    specs = machine_specs(specs, #s.subscriptions, opts.windows or 0)
+    specs = estate.specs(specs, { subscriptions = #s.subscriptions, windows = opts.windows or 0,
+      alike = opts.alike, seed = opts.seed })
   end
   for _, spec in ipairs(specs) do
     state.add_machine(s, spec)
