@@ -56,13 +56,25 @@ static const json_t *error_of(const json_t *answer) {
   return json_is_object(error) ? error : answer;
 }
 
+/* Resource Graph's own message says nothing: the last of the details does. */
+static const char *graph_message(const json_t *error, const char *text) {
+  static const char empty[] = "Please provide below info when asking for";
+  const json_t *details = json_object_get(error, "details");
+  if (!text || strncmp(text, empty, sizeof empty - 1) != 0) {
+    return text;
+  }
+  const char *last = arc_json_text(
+      json_array_get(details, json_array_size(details) - 1), "message");
+  return last && *last ? last : text;
+}
+
 static const char *message_of(const json_t *answer) {
   static const char *const keys[] = {"message", "Message"};
   const json_t *error = error_of(answer);
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     const char *text = arc_json_text(error, keys[i]);
     if (text && *text) {
-      return text;
+      return graph_message(error, text);
     }
   }
   return arc_json_text(answer, "error"); // {"error":"text"}

@@ -60,6 +60,7 @@ static void push_array(lua_State *L, const json_t *array) {
       lua_rawseti(L, -2, ++n);
     }
   }
+  luaL_setmetatable(L, ARC_JSON_ARRAY);
 }
 
 /* As deep as the parser allows. */
@@ -97,9 +98,14 @@ static void set_text(lua_State *L, const char *key, const char *text) {
 }
 
 static void push_page(lua_State *L, const struct arc_arm_op *arm) {
-  static const char *const wanted[] = {"x-ms-ratelimit-*",     "location",
-                                       "azure-asyncoperation", "etag",
-                                       "www-authenticate",     NULL};
+  static const char *const wanted[] = {"x-ms-ratelimit-*",
+                                       "x-ms-user-quota-*",
+                                       "x-ms-tenant-subscription-limit-hit",
+                                       "location",
+                                       "azure-asyncoperation",
+                                       "etag",
+                                       "www-authenticate",
+                                       NULL};
   double wait = arc_http_retry_after(arm->http);
   lua_createtable(L, 0, 6);
   lua_pushinteger(L, arm->http->status);

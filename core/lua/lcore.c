@@ -383,6 +383,8 @@ EXPORT int luaopen_arclua_core(lua_State *L) {
   lua_pushcfunction(L, error_tostring);
   lua_setfield(L, -2, "__tostring");
   lua_setfield(L, -2, "error_meta");
+  luaL_newmetatable(L, ARC_JSON_ARRAY);
+  lua_setfield(L, -2, "array_meta");
   add_reasons(L);
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, l_shutdown, 1);

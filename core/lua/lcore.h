@@ -14,6 +14,9 @@
 
 /* What every binding uses. Functions that take L may raise (style rule 8). */
 
+/* The metatable's name of lists, also empty ones, as JSON has them. */
+#define ARC_JSON_ARRAY "arclua.json.array"
+
 /* The loop of this Lua state; made at first use. */
 struct arc_loop *arc_getloop(lua_State *L);
 

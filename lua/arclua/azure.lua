@@ -11,11 +11,16 @@ local connectivity = require "arclua.arm.connectivity"
 local credential = require "arclua.credential"
 local defaults = require "arclua.defaults"
 local errors = require "arclua.errors"
+local graph = require "arclua.arm.graph"
+local known_machines = require "arclua.known_machines"
+local machine_name = require "arclua.machine_name"
 local machines = require "arclua.machines"
 local paths = require "arclua.paths"
 local resource_id = require "arclua.resource_id"
+local real = require "arclua.core"
 local scope = require "arclua.scope"
 local ssh_certificate = require "arclua.credential.ssh_certificate"
+local store = require "arclua.credential.store"
 
 local Azure = {}
 Azure.__index = Azure
@@ -34,18 +39,19 @@ local SKEW_MAX = 300 -- seconds that Entra tolerates
 ---@field tenant string?              directory; default ARCLUA_TENANT, AZURE_TENANT_ID
 ---@field credential string|table|nil  a name (as --credential takes it), or an object of
 ---   arc.credential; default ARCLUA_CREDENTIAL, else default
----@field subscription string|string[]|nil  IDs; default AZURE_SUBSCRIPTION_ID, the configuration,
+---@field subscription string|string[]|nil  IDs or names; default AZURE_SUBSCRIPTION_ID, the configuration,
 ---   the Azure CLI's default, the only visible one
 ---@field all_subscriptions boolean?  every visible subscription
 ---@field trust_cloud boolean?        the environment's credential may go to this cloud file's hosts
 ---@field config string|table|nil     file, "none", or the parsed table
 ---@field known_hosts string?        file of host keys; default ~/.ssh/known_hosts
+---@field refresh boolean?           look names up that an earlier run has learnt minutes ago
 ---@field log fun(level: string, text: string)?  told of retries
 
 local RULES = {
   cloud = "string", tenant = "string", credential = "string|table",
   subscription = "string|table", all_subscriptions = "boolean", trust_cloud = "boolean",
-  config = "string|table", known_hosts = "string", log = "function", primitives = "table",
+  config = "string|table", refresh = "boolean", known_hosts = "string", log = "function", primitives = "table",
 }
 
 -- opts over what the program's global options say.
@@ -85,6 +91,12 @@ local function warn_of_clock(log, info)
   end
 end
 
+-- Who a token is of, nil when it does not say.
+local function principal(secret)
+  local claims = type(secret) == "userdata" and real.token.claims(secret)
+  return claims and ("%s %s"):format(claims.tid, claims.oid or claims.appid)
+end
+
 local function list_of(value)
   if type(value) == "string" then
     return { value }
@@ -122,7 +134,8 @@ function azure.login(opts)
     primitives = opts.primitives }
   return setmetatable({
     cloud = cloud, config = settings, client = client, connectivity = connectivity.new(client),
-    log = log, primitives = opts.primitives,
+    log = log, primitives = opts.primitives, principal = principal(secret),
+    refresh = opts.refresh,
     _certificates = ssh_certificate.new({ credential = chosen, cloud = cloud }, opts.primitives),
     known_hosts = opts.known_hosts or paths.env "ARCLUA_KNOWN_HOSTS" or settings.known_hosts,
     scope = { given = list_of(opts.subscription), all = opts.all_subscriptions,
@@ -165,6 +178,31 @@ function Azure:subscriptions()
     self._subscriptions = list
   end
   return self._subscriptions
+end
+
+-- The names that earlier runs have learnt of this sign-in's scope.
+function Azure:known_machines()
+  if not self._known then
+    local cloud = store.cloud_key(self.cloud)
+    self._known = known_machines.new({ cloud, self.cloud.resource_manager,
+      self.principal or "unknown", scope.key(self.scope) }, cloud,
+      self.refresh or not self.principal)
+  end
+  return self._known
+end
+
+--- The rows that Azure Resource Graph gives for a query over the subscriptions in scope, each ID
+--- once. More than 1,000 need the column id and an order; without, the rest would be lost: limit.
+--- Errors: config (the service's words on a query that it cannot read, with the place), denied,
+--- limit, those of az:subscriptions, and the network's.
+---@param kql string
+---@return table[]|nil, arclua.Error?
+function Azure:query(kql)
+  local subscriptions, err = self:subscriptions()
+  if not subscriptions then
+    return nil, err
+  end
+  return graph.query(self.client, { query = kql, subscriptions = subscriptions })
 end
 
 --- All subscriptions that this credential can see.
@@ -229,12 +267,21 @@ function Azure:machine(spec)
   return data and wrap(self, data), err
 end
 
--- The machine of an ID without asking ARM about it: for whoever goes on to ask for its
--- credentials, which fails when there is none. text: as it was named.
-function Azure:_unread_machine(id, text)
-  local ok, err = check_alias(self, text)
+-- The machine that a full name means, or a name that was looked up minutes ago, without asking ARM
+-- about it: for whoever goes on to ask for its credentials, which fails when there is none. Plain
+-- nil for other names.
+function Azure:_unread_machine(text)
+  local name, err = machine_name.compile(text)
+  local ok
+  if name then
+    ok, err = check_alias(self, text)
+  end
   if not ok then
     return nil, err
+  end
+  local id = name.id or self:known_machines():find(name)
+  if not id then
+    return nil
   end
   local data = resource_id.parse(id)
   data.id, data.status, data.tags = id, "Connected", {}
@@ -254,6 +301,14 @@ end
 ---@return boolean
 function Machine:is_connected()
   return self.status:lower() == "connected"
+end
+
+--- Everything that ARM says of it, as it says it: properties, extensions (`resources`), and for a
+--- machine in a private cloud that may be read also its virtual machine (`instance`).
+--- Errors: notfound (arm.machine-not-found), denied, and what ARM answers.
+---@return table|nil, arclua.Error?
+function Machine:details()
+  return arm_machines.details(self.azure.client, self.id)
 end
 
 --- An SSH session through the relay. Close it, or say <close>.

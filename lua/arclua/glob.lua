@@ -71,34 +71,48 @@ local function expand(pattern, out)
   return true
 end
 
-local function class(body)
-  local negated = body:find "^[!^]" and "^" or ""
-  if negated ~= "" then
-    body = body:sub(2)
+local function negation(body)
+  if body:find "^[!^]" then
+    return "^", body:sub(2)
   end
-  return "[" .. negated .. body:gsub("[%%%]%^]", "%%%0") .. "]"
+  return "", body
 end
 
--- One pattern without alternatives -> an anchored Lua pattern | nil, why.
-local function translate(pattern)
+-- What the parts of a glob are in Lua's patterns, and in RE2 (Resource Graph's `matches regex`).
+local LUA = { any = ".*", one = utf8.charpattern, class = function(body)
+  local sign, rest = negation(body)
+  return "[" .. sign .. rest:gsub("[%%%]%^]", "%%%0") .. "]"
+end, literal = function(byte)
+  return (byte:gsub("%p", "%%%0"))
+end }
+
+local RE2 = { any = ".*", one = ".", class = function(body)
+  local sign, rest = negation(body)
+  return "[" .. sign .. rest:gsub("[\\%]%[%^]", "\\%0") .. "]"
+end, literal = function(byte)
+  return (byte:gsub("%p", "\\%0"))
+end }
+
+-- One pattern without alternatives -> an anchored pattern of the dialect | nil, why.
+local function translate(pattern, dialect)
   local out, i = { "^" }, 1
   while i <= #pattern do
     local byte = pattern:sub(i, i)
     if byte == "*" then
-      if out[#out] ~= ".*" then
-        out[#out + 1] = ".*"
+      if out[#out] ~= dialect.any then
+        out[#out + 1] = dialect.any
       end
     elseif byte == "?" then
-      out[#out + 1] = "."
+      out[#out + 1] = dialect.one
     elseif byte == "[" then
       local close = pattern:find("]", i + 2, true)
       if not close then
         return nil, "'[' has no ']'"
       end
-      out[#out + 1] = class(pattern:sub(i + 1, close - 1))
+      out[#out + 1] = dialect.class(pattern:sub(i + 1, close - 1))
       i = close
     else
-      out[#out + 1] = (byte:gsub("%p", "%%%0"))
+      out[#out + 1] = dialect.literal(byte)
     end
     i = i + 1
   end
@@ -112,28 +126,50 @@ function glob.is_pattern(text)
   return text:find "[*?%[{]" ~= nil
 end
 
+--- The names that a glob stands for, and the globs without alternatives that are left; in lower
+--- case. Errors: config.
+---@param pattern string
+---@return { names: string[], globs: string[] }|nil, arclua.Error?
+function glob.parts(pattern)
+  if pattern == "" then
+    return refuse(pattern, "empty")
+  end
+  local all = {}
+  if not expand(pattern:lower(), all) then
+    return refuse(pattern, "stands for more than " .. LIMIT .. " names")
+  end
+  local parts = { names = {}, globs = {} }
+  for _, part in ipairs(all) do
+    local list = glob.is_pattern(part) and parts.globs or parts.names
+    list[#list + 1] = part
+  end
+  return parts
+end
+
+--- One of glob.parts' globs as a regular expression of RE2.
+---@return string
+function glob.regex(one)
+  return (translate(one, RE2))
+end
+
 --- A function that says whether a name matches. Errors: config.
 ---@param pattern string
 ---@return (fun(name: string): boolean)|nil, arclua.Error?
 function glob.compile(pattern)
-  if pattern == "" then
-    return refuse(pattern, "empty")
-  end
-  local parts = {}
-  if not expand(pattern:lower(), parts) then
-    return refuse(pattern, "stands for more than " .. LIMIT .. " names")
+  local parts, err = glob.parts(pattern)
+  if not parts then
+    return nil, err
   end
   local exact, patterns = {}, {}
-  for _, part in ipairs(parts) do
-    if glob.is_pattern(part) then
-      local translated, why = translate(part)
-      if not translated then
-        return refuse(pattern, why)
-      end
-      patterns[#patterns + 1] = translated
-    else
-      exact[part] = true
+  for _, name in ipairs(parts.names) do
+    exact[name] = true
+  end
+  for i, one in ipairs(parts.globs) do
+    local translated, why = translate(one, LUA)
+    if not translated then
+      return refuse(pattern, why)
     end
+    patterns[i] = translated
   end
   return function(name)
     name = name:lower()

@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- JSON: decoding by lua-cjson with integers restored, encoding that keeps the
 -- order asked for, writes [] for empty lists and never emits invalid UTF-8.
+local core = require "arclua.core"
 local errors = require "arclua.errors"
 
 local json = {}
 
 local EXACT = 2 ^ 53
-local ARRAY = { __name = "arclua.json.array" }
+local ARRAY = core.array_meta
 local ORDERED = { __name = "arclua.json.ordered" }
 local REPLACEMENT = "\u{FFFD}"
 

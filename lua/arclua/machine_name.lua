@@ -8,15 +8,14 @@ local resource_id = require "arclua.resource_id"
 
 local machine_name = {}
 
--- The ID that a full name means, nil for other names.
+-- The ID that a full name means, nil for other names, or nil and what is wrong.
 local function id_of(text, parts)
   local meant = alias.parse(text)
   local id = meant and resource_id.machine(meant.subscription, meant.resource_group, meant.name,
     meant.type)
-  if id and resource_id.parse(id) then
-    return id
-  elseif resource_id.parse(text) then
-    return text
+  if id and resource_id.parse(id) or text:lower():find "^/subscriptions/" then
+    local own, what = resource_id.machine_of(id or text)
+    return own, what and ("'%s' is %s"):format(text, what)
   elseif #parts == 3 and not text:find "^/" and not glob.is_pattern(text) then
     return resource_id.machine(parts[1], parts[2], parts[3])
   end
@@ -45,7 +44,7 @@ function machine_name.keys(machine)
   return resource_id.key(machine.id), machine.name:lower()
 end
 
---- Compiles a name: { text, exact, id?, key?, test(machine) }. exact: it is no pattern, and key is
+--- Compiles a name: { text, exact, parts, id?, key?, test(machine) }. exact: it is no pattern, and key is
 --- one of the keys of the machines that may pass the test. Errors: config.
 ---@param text string
 ---@return table|nil, arclua.Error?
@@ -54,12 +53,15 @@ function machine_name.compile(text)
   for part in text:gmatch "[^/]+" do
     parts[#parts + 1] = part
   end
-  local id = id_of(text, parts)
-  if id then
+  local id, wrong = id_of(text, parts)
+  if wrong then
+    return errors.fail { code = "config", op = "select", message = wrong }
+  elseif id then
     local key = resource_id.key(id)
-    return { text = text, exact = true, id = id, key = key, test = function(machine)
+    local function test(machine)
       return resource_id.key(machine.id) == key
-    end }
+    end
+    return { text = text, exact = true, parts = parts, id = id, key = key, test = test }
   elseif text:find "^/" or text:find "//" or #parts > 3 or #parts == 0 then
     return errors.fail { code = "config", op = "select", message = ("option 'NAME': a name, "
       .. "RG/NAME, SUBSCRIPTION/RG/NAME or a resource ID expected, got '%s'"):format(text) }
@@ -70,7 +72,7 @@ function machine_name.compile(text)
   end
   local exact = not glob.is_pattern(text)
   local key = exact and parts[#parts]:lower() or nil
-  return { text = text, exact = exact, key = key, test = function(machine)
+  return { text = text, exact = exact, parts = parts, key = key, test = function(machine)
     return tests.name(machine.name)
       and (not tests.resource_group or tests.resource_group(machine.resource_group))
       and (not tests.subscription or tests.subscription(machine.subscription))

@@ -4,77 +4,13 @@ local arm_machines = require "arclua.arm.machines"
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 local glob = require "arclua.glob"
+local kql = require "arclua.arm.kql"
+local machine_name = require "arclua.machine_name"
 local resource_id = require "arclua.resource_id"
+local search = require "arclua.arm.search"
 local select_ = require "arclua.select"
 
 local machines = {}
-
--- From so many IDs in one subscription on its whole list is cheaper.
-local LIST_FROM = 10
-
-local function add(set, list)
-  for _, machine in ipairs(list) do
-    local key = resource_id.key(machine.id)
-    if not set.seen[key] then
-      set.seen[key] = true
-      set[#set + 1] = machine
-    end
-  end
-  return true
-end
-
-local function add_subscription(azure, set, subscription)
-  local key = subscription:lower()
-  if set.listed[key] then
-    return true
-  end
-  local list, err = arm_machines.list(azure.client, subscription)
-  if not list then
-    return nil, err
-  end
-  set.listed[key] = true
-  return add(set, list)
-end
-
--- A machine by its ID; one that is absent is left out: the selection says so by name.
-local function add_id(azure, set, id)
-  local machine, err = arm_machines.get(azure.client, id)
-  if machine then
-    return add(set, { machine })
-  elseif err.reason == "arm.machine-not-found" then
-    return true
-  end
-  return nil, err
-end
-
-local function add_ids(azure, set, ids)
-  local groups, order = {}, {}
-  for _, id in ipairs(ids) do
-    local subscription = resource_id.parse(id).subscription
-    if not groups[subscription] then
-      groups[subscription] = {}
-      order[#order + 1] = subscription
-    end
-    table.insert(groups[subscription], id)
-  end
-  for _, subscription in ipairs(order) do
-    local group = groups[subscription]
-    if #group >= LIST_FROM then
-      local ok, err = add_subscription(azure, set, subscription)
-      if not ok then
-        return nil, err
-      end
-    else
-      for _, id in ipairs(group) do
-        local ok, err = add_id(azure, set, id)
-        if not ok then
-          return nil, err
-        end
-      end
-    end
-  end
-  return true
-end
 
 local function named_ids(selection)
   local ids = {}
@@ -98,35 +34,79 @@ local function check_ids(selection, set)
   return true
 end
 
--- Everything that the selection may choose from.
-local function candidates(azure, selection)
-  local set = { seen = {}, listed = {} }
-  if selection.ids then
-    local ok, err = add_ids(azure, set, selection.ids.list)
-    if not ok then
-      return nil, err
-    end
-    ok, err = check_ids(selection, set)
-    return ok and set, err
+-- Lets pass only machines that a user's query gave.
+local function restrict(selection, ids)
+  local wanted = {}
+  for _, id in ipairs(ids) do
+    wanted[resource_id.key(id)] = true
   end
+  table.insert(selection.filters, function(machine)
+    return wanted[resource_id.key(machine.id)] == true
+  end)
+end
+
+local function add_queried(azure, set, selection)
+  local subscriptions, err = azure:subscriptions()
+  if not subscriptions then
+    return nil, err
+  end
+  local ids
+  ids, err = search.query(azure, selection.query, subscriptions)
+  if not ids then
+    return nil, err
+  end
+  restrict(selection, ids)
+  return #ids == 0 or search.ids(azure, set, ids, true)
+end
+
+local function add_given(azure, set, selection)
+  if #selection.ids.list == 0 then
+    return true
+  end
+  local ok, err = search.ids(azure, set, selection.ids.list)
+  if not ok then
+    return nil, err
+  end
+  return check_ids(selection, set)
+end
+
+local function add_named(azure, set, selection)
   local ids = named_ids(selection)
   if #ids < #selection.names or #ids == 0 then
     local subscriptions, err = azure:subscriptions()
     if not subscriptions then
       return nil, err
     end
-    for _, subscription in ipairs(subscriptions) do
-      local ok, why = add_subscription(azure, set, subscription)
-      if not ok then
-        return nil, why
-      end
+    local ok, why = search.where(azure, set, kql.conditions(selection), subscriptions)
+    if not ok then
+      return nil, why
     end
   end
-  local ok, err = add_ids(azure, set, ids)
+  return #ids == 0 or search.ids(azure, set, ids)
+end
+
+-- Everything that the selection may choose from.
+local function candidates(azure, selection)
+  local set = search.new()
+  local ok, err
+  if selection.ids then
+    ok, err = add_given(azure, set, selection)
+  elseif not selection.query then
+    ok, err = add_named(azure, set, selection)
+  end
+  if selection.query and not err then
+    ok, err = add_queried(azure, set, selection)
+  end
   return ok and set, err
 end
 
---- The machines that a selector means. Errors: as select.apply, scope and ARM.
+-- Whether a selection asks for all that is in scope.
+local function is_everything(selection)
+  return #selection.names == 0 and not selection.ids and not selection.query
+    and #kql.conditions(selection) == 0
+end
+
+--- The machines that a selector means. Errors: as select.apply, scope, ARM and Resource Graph.
 ---@param azure arclua.Azure
 ---@param selector arclua.Selector
 ---@return arclua.MachineData[]|nil, arclua.Error?
@@ -139,8 +119,25 @@ function machines.find(azure, selector)
   set, err = candidates(azure, selection)
   if not set then
     return nil, err
+  elseif is_everything(selection) then
+    azure:known_machines():fill(set)
   end
   return select_.apply(selection, set)
+end
+
+-- A machine whose ID an earlier run has learnt; nothing when it has gone since.
+local function remembered(azure, name)
+  local known = azure:known_machines()
+  local id = known:find(name)
+  if not id or not arm_machines.can_get(id) then
+    return nil
+  end
+  local machine, err = arm_machines.get(azure.client, id)
+  if not machine and err.reason == "arm.machine-not-found" then
+    known:forget(name)
+    return nil
+  end
+  return machine, err
 end
 
 --- The one machine that spec means: an ID, RG/NAME, SUB/RG/NAME or a name unique in scope.
@@ -152,10 +149,20 @@ function machines.resolve(azure, spec)
     return errors.fail { code = "config", op = "machine",
       message = ("machine '%s': one name expected, not a pattern"):format(spec) }
   end
-  local list, err = machines.find(azure, { names = { spec } })
+  local name, err = machine_name.compile(spec)
+  local machine
+  if name and not name.id then
+    machine, err = remembered(azure, name)
+  end
+  if machine or err then
+    return machine, err
+  end
+  local list
+  list, err = machines.find(azure, { names = { spec } })
   if not list then
     return nil, err
   end
+  azure:known_machines():learn(list)
   return list[1]
 end
 

@@ -27,6 +27,15 @@ function paths.state()
   return (given:gsub("(.)/+$", "%1"))
 end
 
+--- Where is kept what can be asked for again.
+---@return string
+function paths.cache()
+  if env "ARCLUA_STATE" then
+    return paths.state() .. "/cache"
+  end
+  return (env "XDG_CACHE_HOME" or home "/.cache") .. "/arclua"
+end
+
 --- known_hosts as OpenSSH has it, unless the environment names another.
 ---@return string
 function paths.known_hosts()

@@ -4,6 +4,16 @@ local resource_id = {}
 
 local MACHINES = "Microsoft.HybridCompute/machines"
 
+--- The types of resources that are Arc machines: today's, and the first generation of those in
+--- private clouds.
+resource_id.TYPES = { MACHINES, "Microsoft.ConnectedVMwarevSphere/virtualMachines",
+  "Microsoft.ScVmm/virtualMachines", "Microsoft.AzureStackHCI/virtualMachines" }
+
+local KNOWN = {}
+for _, name in ipairs(resource_id.TYPES) do
+  KNOWN[name:lower()] = true
+end
+
 local SEGMENT = "^[^/%c<>%%&\\?]+$"
 
 --- { subscription, resource_group, type, name } of a machine's ID, nil when it is none.
@@ -27,6 +37,25 @@ function resource_id.parse(id)
     type_name = MACHINES
   end
   return { subscription = parts[2], resource_group = parts[4], type = type_name, name = parts[8] }
+end
+
+--- The ID of the machine that an ID means: its own, or that of what belongs to a machine (an
+--- extension, a private cloud's virtualMachineInstances/default). id | nil, what it is instead:
+--- nil when it is no resource's ID.
+---@param id string
+---@return string|nil, string?
+function resource_id.machine_of(id)
+  local own = id:match "^(/[^/]+/[^/]+/[^/]+/[^/]+/[^/]+/[^/]+/[^/]+/[^/]+)"
+  local parts = own and resource_id.parse(own)
+  if not parts then
+    return nil
+  elseif KNOWN[parts.type:lower()] then
+    return own
+  elseif parts.type:lower() == "microsoft.compute/virtualmachines" then
+    return nil, "a virtual machine of Azure, not an Arc machine: use `az ssh vm`, or its address "
+      .. "with --direct"
+  end
+  return nil, ("a resource of type %s, not an Arc machine"):format(parts.type)
 end
 
 --- The ID of an Arc machine.

@@ -46,33 +46,98 @@ local function only_visible(list)
     remedy = "choose with --subscription ID, or take all with --all-subscriptions" }
 end
 
---- Subscription IDs: the given ones, else the environment, the configuration, the Azure CLI's
---- default, the only visible one. Errors: config, denied, and what ARM answers.
+local GUID = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$"
+
+-- What was chosen without asking ARM: IDs or names; nil: what is visible decides.
+local function chosen(spec)
+  if spec.given and #spec.given > 0 then
+    return spec.given
+  elseif spec.all then
+    return nil
+  end
+  local single = paths.env "AZURE_SUBSCRIPTION_ID"
+  if single then
+    return { single }
+  elseif spec.configured and #spec.configured > 0 then
+    return spec.configured
+  end
+  single = cli_default(spec.cloud)
+  return single and { single }
+end
+
+-- The ID of a subscription that goes by its name.
+local function by_name(list, name)
+  local found = {}
+  for _, one in ipairs(list) do
+    if one.id:lower() == name:lower() or (one.name or ""):lower() == name:lower() then
+      found[#found + 1] = one
+    end
+  end
+  if #found == 1 then
+    return found[1].id
+  end
+  return errors.fail { code = #found == 0 and "notfound" or "conflict", op = "subscriptions",
+    message = #found == 0 and ("SubscriptionNotFound: this sign-in sees no subscription '%s'")
+      :format(name) or ("several subscriptions are named '%s':\n%s"):format(name, describe(found)),
+    remedy = "choose with --subscription ID" }
+end
+
+local function ids_by_names(list, names)
+  local ids = {}
+  for i, name in ipairs(names) do
+    local id, err = by_name(list, name)
+    if not id then
+      return nil, err
+    end
+    ids[i] = id
+  end
+  return ids
+end
+
+local function all_ids(names)
+  for _, name in ipairs(names) do
+    if not name:find(GUID) then
+      return false
+    end
+  end
+  return true
+end
+
+--- Subscription IDs: the given ones (IDs or names), else the environment, the configuration, the
+--- Azure CLI's default, the only visible one. Errors: config, denied, notfound, conflict, and what
+--- ARM answers.
 ---@param spec { given: string[]?, all: boolean?, configured: string[]?, cloud: arclua.Cloud }
 ---@param client arclua.ArmClient
 ---@return string[]|nil, arclua.Error?
 function scope.subscriptions(spec, client)
-  if spec.given and #spec.given > 0 then
-    return spec.given
-  elseif not spec.all then
-    local single = paths.env "AZURE_SUBSCRIPTION_ID"
-    if single then
-      return { single }
-    elseif spec.configured and #spec.configured > 0 then
-      return spec.configured
-    end
-    single = cli_default(spec.cloud)
-    if single then
-      return { single }
-    end
+  local names = chosen(spec)
+  if names and all_ids(names) then
+    return names
   end
   local list, err = arm_machines.subscriptions(client)
   if not list then
     return nil, err
-  elseif spec.all then
+  elseif names then
+    return ids_by_names(list, names)
+  elseif spec.all and #list > 0 then
     return ids_of(list)
   end
   return only_visible(list)
+end
+
+--- What decides the scope, in one text, without asking anybody.
+---@return string
+function scope.key(spec)
+  local names = chosen(spec)
+  if not names then
+    return spec.all and "all" or "visible"
+  end
+  local list = {}
+  for i, name in ipairs(names) do
+    list[i] = name:lower()
+  end
+  table.sort(list)
+  return table.concat(list, ",")
 end
 
 return scope

@@ -15,6 +15,8 @@ local select_ = {}
 ---@field tag table|string|string[]|nil       { KEY = VALUE or true } or "KEY[=VALUE]"
 ---@field os "linux"|"windows"|nil
 ---@field status "connected"|"disconnected"|"expired"|"any"|nil
+---@field query string?                       KQL: machines whose rows Resource Graph gives; a row
+---   needs the column id, of the machine or of what belongs to it (an extension)
 ---@field ids string[]?                       resource IDs
 ---@field exclude string|string[]|nil         name globs
 ---@field first integer?
@@ -22,12 +24,13 @@ local select_ = {}
 
 local RULES = {
   names = "string|table", name = "string|table", resource_group = "string|table",
-  tag = "string|table", os = "string", status = "string", ids = "table",
+  tag = "string|table", os = "string", status = "string", ids = "table", query = "string",
   exclude = "string|table", first = "integer", all = "boolean",
 }
 
 -- Kinds that choose machines by themselves.
-local KINDS = { "names", "name", "resource_group", "tag", "os", "status", "ids", "all" }
+local KINDS = { "names", "name", "resource_group", "tag", "os", "status", "ids", "query",
+  "all" }
 
 local OS = { linux = true, windows = true }
 local STATUS = { connected = true, disconnected = true, expired = true, any = true }
@@ -129,11 +132,15 @@ local function ids_of(ids)
   end
   local set = { list = {} }
   for _, id in ipairs(ids) do
-    if not resource_id.parse(id) then
+    local own, what = resource_id.machine_of(id)
+    if what then
+      return errors.fail { code = "config", op = "select",
+        message = ("option '--ids': '%s' is %s"):format(id, what) }
+    elseif not own then
       return refuse("--ids", "resource IDs, one a line", id)
     end
-    set[resource_id.key(id)] = true
-    set.list[#set.list + 1] = id
+    set[resource_id.key(own)] = true
+    set.list[#set.list + 1] = own
   end
   return set
 end
@@ -162,12 +169,18 @@ local function filters(selector, compiled)
   list[#list + 1] = excluded and function(m) return not excluded(m.name) end
   list[#list + 1] = tag_test(compiled.tags)
   list[#list + 1] = compiled.ids and function(m) return compiled.ids[resource_id.key(m.id)] end
-  local os, status = selector.os and selector.os:lower(), (selector.status or "any"):lower()
+  local os, status = compiled.source.os, compiled.source.status
   list[#list + 1] = os and function(m) return m.os == os end
-  if status ~= "any" then
-    list[#list + 1] = function(m) return m.status:lower() == status end
-  end
+  list[#list + 1] = status and function(m) return m.status:lower() == status end
   return list
+end
+
+-- What was asked for, in one form; for the query.
+local function source_of(selector, tags)
+  local status = (selector.status or "any"):lower()
+  return { resource_group = list_of(selector.resource_group), exclude = list_of(selector.exclude),
+    tags = tags, os = selector.os and selector.os:lower(), status = status ~= "any" and status
+      or nil }
 end
 
 --- Compiles a selector. Raises: unknown or ill-typed options. Errors: config.
@@ -176,7 +189,7 @@ end
 function select_.compile(selector)
   selector = check.options(selector, RULES, 3)
   local ok, err = check_words(selector)
-  local compiled = { first = selector.first }
+  local compiled = { first = selector.first, query = selector.query }
   if ok then
     compiled.tags, err = tags_of(selector.tag)
   end
@@ -189,6 +202,7 @@ function select_.compile(selector)
   if err then
     return nil, err
   end
+  compiled.source = source_of(selector, compiled.tags)
   compiled.filters, err = filters(selector, compiled)
   if err then
     return nil, err

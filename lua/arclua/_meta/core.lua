@@ -23,6 +23,8 @@ local core = {}
 core.reasons = {}
 --- The metatable of error values, for those that Lua makes (lua/arclua/errors.lua).
 core.error_meta = {}
+--- The metatable of lists that ARM's JSON brought, and of json.array's.
+core.array_meta = {}
 --- The version, "0.1.0".
 core.version = ""
 ---------------------------------------------------------------- tasks (core/lua/ltask.c)

@@ -100,11 +100,12 @@ local function answered(value, err, page)
   return value, nil, page
 end
 
---- One logical request: { url, method = "GET", body = table? }.
+--- One logical request: { url, method = "GET", body = table?, bucket = "graph"? }. bucket: what
+--- its pace is kept by, when that is not the method.
 ---@return any value, arclua.Error? err, arclua.ArmPage? page
 function Client:request(opts)
   local method = opts.method or "GET"
-  local kind = method == "GET" and "read" or "write"
+  local kind = opts.bucket or (method == "GET" and "read" or "write")
   return repeated(self, subscription_of(opts.url), kind, function(secret)
     self.log("debug", method .. " " .. opts.url)
     return answered(self.core.arm.request {

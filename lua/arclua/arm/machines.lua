@@ -8,15 +8,33 @@ local machines = {}
 local API = "2025-01-13"
 local SUBSCRIPTIONS_API = "2022-12-01"
 local PROVIDER = "/providers/Microsoft.HybridCompute/machines"
+local MACHINES = "microsoft.hybridcompute/machines"
 
+-- Of a machine of another type than today's, where Resource Graph cannot be asked.
+local OLD_API = { ["microsoft.connectedvmwarevsphere/virtualmachines"] = "2022-07-15-preview" }
+-- Private clouds by the kinds of their machines: their provider and its api-version.
+local CLOUDS = {
+  vmware = { "Microsoft.ConnectedVMwarevSphere", "2023-12-01" },
+  avs = { "Microsoft.ConnectedVMwarevSphere", "2023-12-01" },
+  scvmm = { "Microsoft.ScVmm", "2024-06-01" }, hci = { "Microsoft.AzureStackHCI", "2024-01-01" },
+}
+
+local GUEST = "guestAgentProfile"
 local FAMILIES = { windows = "windows", linux = "linux" }
 
 local function text(value)
   return type(value) == "string" and value ~= "" and value or nil
 end
 
+-- A property, which the first generation of private clouds' machines has in a profile.
+local function property(properties, name, profile)
+  local nested = properties[profile]
+  return text(properties[name]) or type(nested) == "table" and text(nested[name]) or nil
+end
+
 local function os_of(properties)
-  local kind = (text(properties.osType) or text(properties.osName) or ""):lower()
+  local kind = (property(properties, "osType", "osProfile") or text(properties.osName) or "")
+    :lower()
   if FAMILIES[kind] then
     return FAMILIES[kind]
   end
@@ -44,6 +62,9 @@ end
 ---@field last_status_change string? RFC 3339
 ---@field agent_version string?
 ---@field tags table<string, string>
+---@field kind string?              "VMware", "AVS", "SCVMM", "HCI", "AWS", "GCP"; nil: none of them
+---@field fqdn string?
+---@field vm_id string?             the agent's ID
 
 --- ARM's JSON of a machine in our shape; nil when it has no usable ID.
 ---@return arclua.MachineData|nil
@@ -57,11 +78,19 @@ function machines.normalise(entry)
     id = entry.id, name = text(entry.name) or parts.name,
     resource_group = parts.resource_group, subscription = parts.subscription, type = parts.type,
     location = text(entry.location), os = os_of(properties),
-    os_name = text(properties.osSku) or text(properties.osName),
-    status = text(properties.status) or "Unknown",
-    last_status_change = text(properties.lastStatusChange),
-    agent_version = text(properties.agentVersion), tags = tags_of(entry),
+    os_name = text(properties.osSku) or property(properties, "osName", "osProfile"),
+    status = property(properties, "status", GUEST) or "Unknown",
+    last_status_change = property(properties, "lastStatusChange", GUEST),
+    agent_version = property(properties, "agentVersion", GUEST), tags = tags_of(entry),
+    kind = text(entry.kind), fqdn = text(properties.machineFqdn), vm_id = text(properties.vmId),
   }
+end
+
+--- A row of Resource Graph (arclua.arm.kql: machines) in the same shape.
+---@return arclua.MachineData|nil
+function machines.from_row(row)
+  return machines.normalise { id = row.id, name = row.name, location = row.location,
+    kind = row.kind, tags = row.tags, properties = row }
 end
 
 --- All machines of a subscription, or of one of its groups.
@@ -74,15 +103,39 @@ function machines.list(client, subscription, resource_group)
   return client:list(client:url(path .. PROVIDER, API), machines.normalise)
 end
 
+-- Where a machine can be read: its URL, nil when no api-version of its type is known.
+local function url_of(client, id, query)
+  local parts = resource_id.parse(id)
+  local api = parts.type:lower() == MACHINES and API or OLD_API[parts.type:lower()]
+  return api and client:url(resource_id.path(id), api, query)
+end
+
+--- Whether machines.get can read a machine of this ID's type.
+---@return boolean
+function machines.can_get(id)
+  local kind = resource_id.parse(id).type:lower()
+  return kind == MACHINES or OLD_API[kind] ~= nil
+end
+
+local function read(client, id, query)
+  local url = url_of(client, id, query)
+  if not url then
+    return errors.fail { code = "config", op = "machine", message = ("%s: without Resource Graph "
+      .. "a machine of this type cannot be read"):format(id) }
+  end
+  local value, err = client:request { url = url }
+  if value == nil and err.status == 404 then
+    err = errors.new { reason = "arm.machine-not-found", op = "machine", cause = err, status = 404,
+      message = "there is no machine " .. id }
+  end
+  return value, err
+end
+
 --- One machine by its ID. Errors: notfound (arm.machine-not-found) ...
 ---@return arclua.MachineData|nil, arclua.Error?
 function machines.get(client, id)
-  local value, err = client:request { url = client:url(resource_id.path(id), API) }
+  local value, err = read(client, id)
   if value == nil then
-    if err.status == 404 then
-      err = errors.new { reason = "arm.machine-not-found", op = "machine", cause = err,
-        status = 404, message = "there is no machine " .. id }
-    end
     return nil, err
   end
   local machine = type(value) == "table" and machines.normalise(value)
@@ -91,6 +144,29 @@ function machines.get(client, id)
       message = "ARM's answer for " .. id .. " is not a machine" }
   end
   return machine
+end
+
+--- Everything that ARM says of a machine, its extensions too; and of its virtual machine, as
+--- `instance`, when it is in a private cloud that this sign-in may read. Errors: as machines.get.
+---@return table|nil, arclua.Error?
+function machines.details(client, id)
+  local value, err = read(client, id, "$expand=instanceView")
+  if value == nil then
+    return nil, err
+  elseif type(value) ~= "table" then
+    return errors.fail { reason = "http.bad-answer", op = "machine",
+      message = "ARM's answer for " .. id .. " is not a machine" }
+  end
+  local cloud = CLOUDS[(text(value.kind) or ""):lower()]
+  if cloud then
+    local path = ("%s/providers/%s/virtualMachineInstances/default"):format(resource_id.path(id),
+      cloud[1])
+    value.instance, err = client:request { url = client:url(path, cloud[2]) }
+    if err and err.code ~= "notfound" and err.code ~= "denied" then
+      return nil, err
+    end
+  end
+  return value
 end
 
 --- The subscriptions that can be seen and used: { id, name }.

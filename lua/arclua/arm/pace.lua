@@ -6,7 +6,7 @@ local Pace = {}
 Pace.__index = Pace
 
 -- A subscription and principal: burst, refill a second.
-local BUCKETS = { read = { 250, 25 }, write = { 200, 10 } }
+local BUCKETS = { read = { 250, 25 }, write = { 200, 10 }, graph = { 15, 3 } }
 
 ---@param primitives table?
 local function new(primitives)
@@ -26,7 +26,7 @@ end
 
 --- Waits until one more request may be sent.
 ---@param subscription string
----@param kind "read"|"write"
+---@param kind "read"|"write"|"graph"
 ---@return true|nil, arclua.Error?
 function Pace:take(subscription, kind)
   local now = self.core.now()

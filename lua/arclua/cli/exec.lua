@@ -13,8 +13,8 @@ local style = require "arclua.report.style"
 local waiting = require "arclua.report.waiting"
 
 -- What selects among Azure's machines says nothing about hosts.
-local FOR_MACHINES = { "resource_group", "name", "tag", "os", "status", "ids", "all", "exclude",
-  "first", "enable", "replace", "try_disconnected", "skip_disconnected" }
+local FOR_MACHINES = { "resource_group", "name", "tag", "os", "status", "ids", "query", "all",
+  "exclude", "first", "enable", "replace", "try_disconnected", "skip_disconnected" }
 
 local exec = { name = "exec", summary = "run a command on every selected machine" }
 

@@ -22,9 +22,11 @@ globals.OPTIONS = {
   { flag = "--cloud", key = "cloud", env = "ARCLUA_CLOUD", arg = "NAME|FILE|URL",
     text = "public, usgov, china, a cloud file, or the https address of an ARM" },
   { flag = "--subscription", key = "subscription", env = "ARCLUA_SUBSCRIPTION", arg = "ID",
-    many = true, text = "Look at this subscription (repeatable)" },
+    many = true, text = "Look at this subscription, by ID or name (repeatable)" },
   { flag = "--all-subscriptions", key = "all_subscriptions", env = "ARCLUA_ALL_SUBSCRIPTIONS",
     text = "Look at every visible subscription" },
+  { flag = "--refresh", key = "refresh", env = "ARCLUA_REFRESH",
+    text = "Look names up again that were looked up minutes ago" },
   { flag = "--tenant", key = "tenant", env = "ARCLUA_TENANT", arg = "ID",
     text = "Directory to sign in to" },
   { flag = "--credential", key = "credential", env = "ARCLUA_CREDENTIAL", arg = "NAME",
@@ -148,7 +150,7 @@ local function login_options(values)
   return {
     cloud = values.cloud, subscription = values.subscription, tenant = values.tenant,
     all_subscriptions = values.all_subscriptions, credential = values.credential,
-    trust_cloud = values.trust_cloud, known_hosts = values.known_hosts,
+    trust_cloud = values.trust_cloud, refresh = values.refresh, known_hosts = values.known_hosts,
   }
 end
 

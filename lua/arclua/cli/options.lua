@@ -89,6 +89,7 @@ function options.add_select(parser)
     parser:option("--status", "connected, disconnected, expired or any (default).")
       :argname "STATUS":convert(convert.option("--status",
         convert.one_of("connected", "disconnected", "expired", "any"))),
+    parser:option("--query", "Whose rows Resource Graph gives, with their id."):argname "KQL",
     parser:option("--ids", "With the IDs in FILE (- is stdin), one a line."):argname "FILE",
     parser:flag("--all", "Every machine in scope."),
     many(parser:option("-x --exclude", "But not these names."):argname "GLOB"),
@@ -195,6 +196,7 @@ function options.selector(values)
   return {
     names = values.names, name = values.name, resource_group = values.resource_group,
     tag = values.tag, os = values.os, status = values.status, ids = ids,
+    query = values.query,
     exclude = values.exclude, first = values.first, all = values.all,
   }
 end

@@ -7,7 +7,6 @@ local convert = require "arclua.convert"
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 local escape = require "arclua.report.escape"
-local machine_name = require "arclua.machine_name"
 local options = require "arclua.cli.options"
 local output = require "arclua.output"
 local settings = require "arclua.settings"
@@ -49,13 +48,11 @@ function proxy.copy(stream)
   return core.splice(core.stdio(0, 1), stream, { follow = true })
 end
 
--- A full name saves the look at the machine, and with it a round trip.
+-- A full name, and one that is known, saves the look at the machine, and with it a round trip.
 local function find(azure, text)
-  local name, err = machine_name.compile(text)
-  if not name then
-    return nil, err
-  elseif name.id then
-    return azure:_unread_machine(name.id, text)
+  local machine, err = azure:_unread_machine(text)
+  if machine or err then
+    return machine, err
   end
   return azure:machine(text)
 end

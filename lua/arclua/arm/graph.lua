@@ -1,0 +1,169 @@
+-- SPDX-License-Identifier: MIT
+-- Queries to Azure Resource Graph: pages, quota, subscriptions by the thousand.
+local errors = require "arclua.errors"
+
+local graph = {}
+
+local API = "2022-10-01"
+local PATH = "/providers/Microsoft.ResourceGraph/resources"
+local PAGE = 1000 -- rows, the most that it gives
+local SCOPES = 1000 -- subscriptions in one request
+local RESETS = 5 -- seconds, when the answer does not say
+
+local function bad_answer(why)
+  return errors.fail { reason = "http.bad-answer", op = "graph",
+    message = "Resource Graph: " .. why }
+end
+
+-- "00:00:05": seconds.
+local function seconds(text)
+  local h, m, s = tostring(text or ""):match "^(%d+):(%d+):([%d.]+)$"
+  return h and h * 3600 + m * 60 + s or RESETS
+end
+
+-- Waits while the caller's quota is spent.
+local function wait(client)
+  local delay = (client.graph_ready or 0) - client.core.now()
+  if delay <= 0 then
+    return true
+  end
+  client.log("info", ("Resource Graph: the quota is spent, going on in %.1f s"):format(delay))
+  return client.core.sleep(delay)
+end
+
+-- Reads what an answer's headers say.
+local function note(client, page)
+  local headers = page and page.headers or {}
+  if tonumber(headers["x-ms-user-quota-remaining"] or 1) == 0 then
+    client.graph_ready = client.core.now() + seconds(headers["x-ms-user-quota-resets-after"])
+  end
+  if (headers["x-ms-tenant-subscription-limit-hit"] or ""):lower() == "true" then
+    client.log("warn", "Resource Graph: only the first 10,000 subscriptions were searched; "
+      .. "name some with --subscription")
+  end
+end
+
+-- { columns, rows } as a list of objects.
+local function from_table(data)
+  local out = {}
+  for i, cells in ipairs(data.rows) do
+    local row = {}
+    if #cells ~= #data.columns then
+      return nil
+    end
+    for c, column in ipairs(data.columns) do
+      row[column.name] = cells[c]
+    end
+    out[i] = row
+  end
+  return out
+end
+
+-- The rows of an answer: list | nil, what is wrong.
+local function rows_of(value)
+  local data = type(value) == "table" and value.data
+  if type(data) ~= "table" then
+    return nil, "an answer without data"
+  elseif data.columns and data.rows then
+    local rows = from_table(data)
+    if not rows then
+      return nil, "a row that has not as many cells as the table has columns"
+    end
+    return rows
+  end
+  return data
+end
+
+-- Adds a page's rows, each ID once; says whether any was new.
+local function add(rows, state, each)
+  local new = false
+  for _, row in ipairs(rows) do
+    local id = type(row) == "table" and type(row.id) == "string" and row.id:lower()
+    if not id or not state.seen[id] then
+      new = true
+      state.seen[id or #state.out] = true
+      if each then
+        row = each(row)
+      end
+      state.out[#state.out + 1] = row
+    end
+  end
+  return new
+end
+
+-- The token of the next page; nil on the last | nil, error.
+local function next_token(value, token, state, new)
+  local following = value["$skipToken"]
+  if following == nil or following == "" then
+    if tostring(value.resultTruncated):lower() == "true" then
+      return errors.fail { code = "limit", op = "graph",
+        message = ("Resource Graph gave %d of %s rows, and no way to the rest"):format(
+          #state.out, tostring(value.totalRecords or "more")),
+        remedy = "let the query end in columns with id, without limit or take, and with "
+          .. "`| order by id asc`" }
+    end
+    return nil
+  elseif following == token or state.tokens[following] then
+    return bad_answer "a page's $skipToken leads back to an earlier page"
+  elseif not new then
+    return bad_answer "a page with nothing new, and yet another one after it"
+  end
+  state.tokens[following] = true
+  return following
+end
+
+-- One request: value | nil, error.
+local function ask(client, body)
+  local ok, err = wait(client)
+  if not ok then
+    return nil, err
+  end
+  local value, page
+  value, err, page = client:request { url = client:url(PATH, API), method = "POST", body = body,
+    bucket = "graph" }
+  note(client, page)
+  return value, err
+end
+
+-- All pages for some subscriptions.
+local function pages(client, opts, subscriptions, state)
+  local token
+  repeat
+    local value, err = ask(client, { query = opts.query, subscriptions = subscriptions,
+      options = { ["$top"] = PAGE, resultFormat = "objectArray", ["$skipToken"] = token } })
+    if value == nil then
+      return nil, err
+    end
+    local rows, why = rows_of(value)
+    if not rows then
+      return bad_answer(why)
+    end
+    token, err = next_token(value, token, state, add(rows, state, opts.each))
+    if err then
+      return nil, err
+    end
+  until not token
+  return true
+end
+
+--- All rows of a query, over all pages, each ID once. Errors: config (arm.bad-request: Resource
+--- Graph's words on a query that cannot be read), denied, limit (a query that cannot be paged),
+--- protocol, and the network's.
+---@param client arclua.ArmClient
+---@param opts { query: string, subscriptions: string[], each: (fun(row: table): any)? }  each: may
+---   translate a row; nil leaves it out
+---@return any[]|nil, arclua.Error?
+function graph.query(client, opts)
+  local state = { out = {}, seen = {}, tokens = {} }
+  for from = 1, #opts.subscriptions, SCOPES do
+    local some = table.move(opts.subscriptions, from, math.min(from + SCOPES - 1,
+      #opts.subscriptions), 1, {})
+    local ok, err = pages(client, opts, some, state)
+    if not ok then
+      return nil, err
+    end
+  end
+  return state.out
+end
+
+return graph
