@@ -39,8 +39,8 @@ local SKEW_MAX = 300 -- seconds that Entra tolerates
 ---@field tenant string?              directory; default ARCLUA_TENANT, AZURE_TENANT_ID
 ---@field credential string|table|nil  a name (as --credential takes it), or an object of
 ---   arc.credential; default ARCLUA_CREDENTIAL, else default
----@field subscription string|string[]|nil  IDs or names; default AZURE_SUBSCRIPTION_ID, the configuration,
----   the Azure CLI's default, the only visible one
+---@field subscription string|string[]|nil  IDs or names; default AZURE_SUBSCRIPTION_ID, the
+---   configuration, the Azure CLI's default, the only visible one
 ---@field all_subscriptions boolean?  every visible subscription
 ---@field trust_cloud boolean?        the environment's credential may go to this cloud file's hosts
 ---@field config string|table|nil     file, "none", or the parsed table
@@ -51,7 +51,8 @@ local SKEW_MAX = 300 -- seconds that Entra tolerates
 local RULES = {
   cloud = "string", tenant = "string", credential = "string|table",
   subscription = "string|table", all_subscriptions = "boolean", trust_cloud = "boolean",
-  config = "string|table", refresh = "boolean", known_hosts = "string", log = "function", primitives = "table",
+  config = "string|table", refresh = "boolean", known_hosts = "string", log = "function",
+  primitives = "table",
 }
 
 -- opts over what the program's global options say.
@@ -202,7 +203,7 @@ function Azure:query(kql)
   if not subscriptions then
     return nil, err
   end
-  return graph.query(self.client, { query = kql, subscriptions = subscriptions })
+  return graph.query(self.client, kql, subscriptions)
 end
 
 --- All subscriptions that this credential can see.

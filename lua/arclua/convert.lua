@@ -5,6 +5,15 @@ local duration = require "arclua.duration"
 
 local convert = {}
 
+-- Which words a converter takes, for completion.
+local words = setmetatable({}, { __mode = "k" })
+
+--- The words that a converter takes; nil when it takes others.
+---@return string[]|nil
+function convert.words(converter)
+  return words[converter]
+end
+
 --- Any text.
 function convert.text(text)
   return text
@@ -45,7 +54,7 @@ end
 --- One of some words, whatever their case.
 function convert.one_of(...)
   local allowed = { ... }
-  return function(text)
+  local function converter(text)
     for _, word in ipairs(allowed) do
       if text:lower() == word then
         return word
@@ -53,6 +62,8 @@ function convert.one_of(...)
     end
     return nil, table.concat(allowed, ", ")
   end
+  words[converter] = allowed
+  return converter
 end
 
 --- Calls a converter: value | nil, "WHERE: EXPECTED expected, got 'TEXT'".
@@ -70,9 +81,11 @@ end
 --- The same for argparse, which reports what a converter gives as its second result.
 ---@param name string  the option's
 function convert.option(name, converter)
-  return function(text)
+  local function named(text)
     return convert.read(converter, text, ("option '%s'"):format(name))
   end
+  words[named] = words[converter]
+  return named
 end
 
 --- As convert.option, of an argument.

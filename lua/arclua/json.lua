@@ -96,10 +96,13 @@ function json.clean(text)
 end
 
 local function quote(text)
-  if not utf8.len(text) then
-    text = json.clean(text)
+  if text:find '[%c"\\\128-\255]' then
+    if not utf8.len(text) then
+      text = json.clean(text)
+    end
+    text = text:gsub('[%c"\\]', ESCAPES)
   end
-  return '"' .. text:gsub('[%c"\\]', ESCAPES) .. '"'
+  return '"' .. text .. '"'
 end
 
 local function number(value)

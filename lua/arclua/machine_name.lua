@@ -44,8 +44,8 @@ function machine_name.keys(machine)
   return resource_id.key(machine.id), machine.name:lower()
 end
 
---- Compiles a name: { text, exact, parts, id?, key?, test(machine) }. exact: it is no pattern, and key is
---- one of the keys of the machines that may pass the test. Errors: config.
+--- Compiles a name: { text, exact, parts, id?, key?, test(machine) }. exact: it is no pattern, and
+--- key is one of the keys of the machines that may pass the test. Errors: config.
 ---@param text string
 ---@return table|nil, arclua.Error?
 function machine_name.compile(text)

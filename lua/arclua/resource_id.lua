@@ -14,29 +14,23 @@ for _, name in ipairs(resource_id.TYPES) do
   KNOWN[name:lower()] = true
 end
 
-local SEGMENT = "^[^/%c<>%%&\\?]+$"
+local PATH = "^/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)/*$"
+local NO_SEGMENT = "[%c<>%%&\\?]"
 
 --- { subscription, resource_group, type, name } of a machine's ID, nil when it is none.
 ---@param id string
 ---@return table|nil
 function resource_id.parse(id)
-  local namespace, kind = id:lower():match(
-    "^/subscriptions/[^/]+/resourcegroups/[^/]+/providers/([^/]+)/([^/]+)/[^/]+/?$")
-  if not namespace then
+  local first, subscription, second, group, third, namespace, kind, name = id:match(PATH)
+  if not first or first:lower() ~= "subscriptions" or second:lower() ~= "resourcegroups"
+    or third:lower() ~= "providers" or id:find(NO_SEGMENT) then
     return nil
   end
-  local parts = {}
-  for part in id:gmatch "[^/]+" do
-    if not part:find(SEGMENT) then
-      return nil
-    end
-    parts[#parts + 1] = part
-  end
-  local type_name = parts[6] .. "/" .. parts[7]
-  if (namespace .. "/" .. kind) == MACHINES:lower() then
+  local type_name = namespace .. "/" .. kind
+  if type_name ~= MACHINES and type_name:lower() == MACHINES:lower() then
     type_name = MACHINES
   end
-  return { subscription = parts[2], resource_group = parts[4], type = type_name, name = parts[8] }
+  return { subscription = subscription, resource_group = group, type = type_name, name = name }
 end
 
 --- The ID of the machine that an ID means: its own, or that of what belongs to a machine (an

@@ -5,6 +5,7 @@ local errors = require "arclua.errors"
 local glob = require "arclua.glob"
 local machine_name = require "arclua.machine_name"
 local resource_id = require "arclua.resource_id"
+local tags = require "arclua.tags"
 
 local select_ = {}
 
@@ -72,46 +73,6 @@ local function any_glob(patterns)
   end
 end
 
--- "KEY", "KEY=VALUE" or { KEY = VALUE } -> list of { key, value? }.
-local function tags_of(tag)
-  local list = {}
-  for _, text in ipairs(list_of(tag)) do
-    local key, value = text:match "^([^=]+)=(.*)$"
-    key = key or text
-    if key == "" or text:find "^=" then
-      return refuse("--tag", "KEY or KEY=VALUE", text)
-    end
-    list[#list + 1] = { key:lower(), value }
-  end
-  if type(tag) == "table" then
-    for key, value in pairs(tag) do
-      if type(key) == "string" then
-        list[#list + 1] = { key:lower(), value ~= true and tostring(value) or nil }
-      end
-    end
-  end
-  return list
-end
-
-local function tag_test(list)
-  if #list == 0 then
-    return nil
-  end
-  return function(machine)
-    local values = {}
-    for key, value in pairs(machine.tags) do
-      values[key:lower()] = value
-    end
-    for _, wanted in ipairs(list) do
-      local value = values[wanted[1]]
-      if value and (wanted[2] == nil or wanted[2] == value) then
-        return true
-      end
-    end
-    return false
-  end
-end
-
 local function names_of(selector)
   local out = {}
   for _, texts in ipairs { list_of(selector.names), list_of(selector.name) } do
@@ -167,7 +128,7 @@ local function filters(selector, compiled)
   end
   list[#list + 1] = groups and function(m) return groups(m.resource_group) end
   list[#list + 1] = excluded and function(m) return not excluded(m.name) end
-  list[#list + 1] = tag_test(compiled.tags)
+  list[#list + 1] = tags.test(compiled.tags)
   list[#list + 1] = compiled.ids and function(m) return compiled.ids[resource_id.key(m.id)] end
   local os, status = compiled.source.os, compiled.source.status
   list[#list + 1] = os and function(m) return m.os == os end
@@ -176,10 +137,10 @@ local function filters(selector, compiled)
 end
 
 -- What was asked for, in one form; for the query.
-local function source_of(selector, tags)
+local function source_of(selector, wanted)
   local status = (selector.status or "any"):lower()
   return { resource_group = list_of(selector.resource_group), exclude = list_of(selector.exclude),
-    tags = tags, os = selector.os and selector.os:lower(), status = status ~= "any" and status
+    tags = wanted, os = selector.os and selector.os:lower(), status = status ~= "any" and status
       or nil }
 end
 
@@ -191,7 +152,7 @@ function select_.compile(selector)
   local ok, err = check_words(selector)
   local compiled = { first = selector.first, query = selector.query }
   if ok then
-    compiled.tags, err = tags_of(selector.tag)
+    compiled.tags, err = tags.parse(selector.tag)
   end
   if compiled.tags then
     compiled.names, err = names_of(selector)
@@ -306,6 +267,36 @@ local function by_names(compiled, machines)
   return list
 end
 
+local function by_id(a, b)
+  return a.id < b.id
+end
+
+-- By name, then by ID: names are sorted as texts, which is quicker than machines by a function.
+local function sorted(list)
+  local names, of, out = {}, {}, {}
+  for _, machine in ipairs(list) do
+    local name = machine.name
+    if not of[name] then
+      names[#names + 1], of[name] = name, machine
+    elseif of[name].id then
+      of[name] = { of[name], machine }
+    else
+      table.insert(of[name], machine)
+    end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local some = of[name]
+    if some.id then
+      out[#out + 1] = some
+    else
+      table.sort(some, by_id)
+      table.move(some, 1, #some, #out + 1, out)
+    end
+  end
+  return out
+end
+
 --- The selected machines, sorted by name. Errors: notfound (a name that nothing has),
 --- conflict (a name that several have).
 ---@param compiled arclua.Selection
@@ -322,12 +313,7 @@ function select_.apply(compiled, machines)
       out[#out + 1] = machine
     end
   end
-  table.sort(out, function(a, b)
-    if a.name ~= b.name then
-      return a.name < b.name
-    end
-    return a.id < b.id
-  end)
+  out = sorted(out)
   for i = #out, (compiled.first or #out) + 1, -1 do
     out[i] = nil
   end

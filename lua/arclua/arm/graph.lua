@@ -74,20 +74,27 @@ local function rows_of(value)
   return data
 end
 
--- Adds a page's rows, each ID once; says whether any was new.
-local function add(rows, state, each)
+-- Adds rows, each ID once: list, and a function that takes a row and says whether it is new.
+local function collector()
+  local out, seen = {}, {}
+  return out, function(row)
+    local id = type(row) == "table" and type(row.id) == "string" and row.id:lower()
+    if id and seen[id] then
+      return false
+    end
+    seen[id or out] = true
+    out[#out + 1] = row
+    return true
+  end
+end
+
+-- Hands a page's rows over; says whether any was new.
+local function hand_over(rows, state, add)
   local new = false
   for _, row in ipairs(rows) do
-    local id = type(row) == "table" and type(row.id) == "string" and row.id:lower()
-    if not id or not state.seen[id] then
-      new = true
-      state.seen[id or #state.out] = true
-      if each then
-        row = each(row)
-      end
-      state.out[#state.out + 1] = row
-    end
+    new = add(row) or new
   end
+  state.count = state.count + #rows
   return new
 end
 
@@ -98,7 +105,7 @@ local function next_token(value, token, state, new)
     if tostring(value.resultTruncated):lower() == "true" then
       return errors.fail { code = "limit", op = "graph",
         message = ("Resource Graph gave %d of %s rows, and no way to the rest"):format(
-          #state.out, tostring(value.totalRecords or "more")),
+          state.count, tostring(value.totalRecords or "more")),
         remedy = "let the query end in columns with id, without limit or take, and with "
           .. "`| order by id asc`" }
     end
@@ -138,7 +145,7 @@ local function pages(client, opts, subscriptions, state)
     if not rows then
       return bad_answer(why)
     end
-    token, err = next_token(value, token, state, add(rows, state, opts.each))
+    token, err = next_token(value, token, state, hand_over(rows, state, opts.add))
     if err then
       return nil, err
     end
@@ -146,15 +153,15 @@ local function pages(client, opts, subscriptions, state)
   return true
 end
 
---- All rows of a query, over all pages, each ID once. Errors: config (arm.bad-request: Resource
---- Graph's words on a query that cannot be read), denied, limit (a query that cannot be paged),
---- protocol, and the network's.
+--- Hands every row of a query, over all pages and subscriptions, to opts.add. Errors: config
+--- (arm.bad-request: Resource Graph's words on a query that cannot be read), denied, limit (a query
+--- that cannot be paged), protocol, and the network's.
 ---@param client arclua.ArmClient
----@param opts { query: string, subscriptions: string[], each: (fun(row: table): any)? }  each: may
----   translate a row; nil leaves it out
----@return any[]|nil, arclua.Error?
-function graph.query(client, opts)
-  local state = { out = {}, seen = {}, tokens = {} }
+---@param opts { query: string, subscriptions: string[], add: fun(row: table): boolean }  add says
+---   whether the row is one that it has not seen before
+---@return true|nil, arclua.Error?
+function graph.each(client, opts)
+  local state = { count = 0, tokens = {} }
   for from = 1, #opts.subscriptions, SCOPES do
     local some = table.move(opts.subscriptions, from, math.min(from + SCOPES - 1,
       #opts.subscriptions), 1, {})
@@ -163,7 +170,18 @@ function graph.query(client, opts)
       return nil, err
     end
   end
-  return state.out
+  return true
+end
+
+--- All rows of a query, each ID once. Errors: as graph.each.
+---@param client arclua.ArmClient
+---@param query string
+---@param subscriptions string[]
+---@return table[]|nil, arclua.Error?
+function graph.query(client, query, subscriptions)
+  local rows, add = collector()
+  local ok, err = graph.each(client, { query = query, subscriptions = subscriptions, add = add })
+  return ok and rows, err
 end
 
 return graph

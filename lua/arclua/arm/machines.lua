@@ -41,10 +41,13 @@ local function os_of(properties)
   return text(properties.osName) and (kind:find "windows" and "windows" or "linux") or nil
 end
 
+-- The entry's own table, its values as texts.
 local function tags_of(entry)
-  local tags = {}
-  for key, value in pairs(type(entry.tags) == "table" and entry.tags or {}) do
-    tags[key] = tostring(value)
+  local tags = type(entry.tags) == "table" and entry.tags or {}
+  for key, value in pairs(tags) do
+    if type(value) ~= "string" then
+      tags[key] = tostring(value)
+    end
   end
   return tags
 end

@@ -19,12 +19,15 @@ function search.new()
   return { seen = {}, listed = {} }
 end
 
+-- Whether it was not there.
 local function add(set, machine)
   local key = resource_id.key(machine.id)
-  if not set.seen[key] then
-    set.seen[key] = true
-    set[#set + 1] = machine
+  if set.seen[key] then
+    return false
   end
+  set.seen[key] = true
+  set[#set + 1] = machine
+  return true
 end
 
 -- Whether Resource Graph is to be asked, after an error too: then it is said, once a sign-in.
@@ -55,26 +58,31 @@ local function list(azure, set, subscriptions)
   return true
 end
 
--- Resource Graph passes over subscriptions that are not there, or says only that none is.
-local function check_subscriptions(azure, subscriptions, found)
+local function unseen(set, subscriptions)
   local seen, missing = {}, {}
-  for _, machine in ipairs(found) do
+  for _, machine in ipairs(set) do
     seen[machine.subscription:lower()] = true
   end
   for _, id in ipairs(subscriptions) do
     missing[#missing + 1] = not seen[id:lower()] and id or nil
   end
-  if #missing == 0 then
+  return missing
+end
+
+-- Resource Graph passes over subscriptions that are not there, or says only that none is.
+local function check_subscriptions(azure, subscriptions)
+  if #subscriptions == 0 then
     return true
   end
   local visible, err = azure:visible_subscriptions()
   if not visible then
     return nil, err
   end
+  local seen = {}
   for _, one in ipairs(visible) do
     seen[one.id:lower()] = true
   end
-  for _, id in ipairs(missing) do
+  for _, id in ipairs(subscriptions) do
     if not seen[id:lower()] then
       return errors.fail { code = "notfound", op = "subscriptions",
         message = ("SubscriptionNotFound: this sign-in sees no subscription '%s'"):format(id),
@@ -84,20 +92,22 @@ local function check_subscriptions(azure, subscriptions, found)
   return true
 end
 
--- Those that Resource Graph gives under all conditions: list | nil, error.
-local function ask(azure, conditions, subscriptions)
-  local found, err = graph.query(azure.client, {
-    query = kql.machines(resource_id.TYPES, conditions), subscriptions = subscriptions,
-    each = arm_machines.from_row })
+-- Adds those that Resource Graph gives under all conditions.
+local function ask(azure, set, conditions, subscriptions)
+  local done, err = graph.each(azure.client, { subscriptions = subscriptions,
+    query = kql.machines(resource_id.TYPES, conditions), add = function(row)
+      local machine = arm_machines.from_row(row)
+      return machine ~= nil and add(set, machine)
+    end })
   if azure.subscriptions_checked or err and err.code ~= "config" then
-    return found, err
+    return done, err
   end
-  local ok, why = check_subscriptions(azure, subscriptions, found or {})
+  local ok, why = check_subscriptions(azure, unseen(set, subscriptions))
   if not ok then
     return nil, why
   end
   azure.subscriptions_checked = true
-  return found, err
+  return done, err
 end
 
 --- Adds the machines of some subscriptions under conditions of arclua.arm.kql; perhaps more, where
@@ -105,14 +115,9 @@ end
 ---@return true|nil, arclua.Error?
 function search.where(azure, set, conditions, subscriptions)
   if not azure.graph_refused then
-    local found, err = ask(azure, conditions, subscriptions)
-    for _, machine in ipairs(found or {}) do
-      add(set, machine)
-    end
-    if found then
-      return true
-    elseif not falls_back(azure, err) then
-      return nil, err
+    local done, err = ask(azure, set, conditions, subscriptions)
+    if done or not falls_back(azure, err) then
+      return done, err
     end
   end
   return list(azure, set, subscriptions)
@@ -183,7 +188,7 @@ end
 --- those of arclua.arm.graph.
 ---@return string[]|nil, arclua.Error?
 function search.query(azure, text, subscriptions)
-  local rows, err = graph.query(azure.client, { query = text, subscriptions = subscriptions })
+  local rows, err = graph.query(azure.client, text, subscriptions)
   if not rows then
     return nil, errors.with(err, { message = "option '--query': " .. err.message })
   end

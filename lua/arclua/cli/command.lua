@@ -7,6 +7,7 @@ local globals = require "arclua.cli.globals"
 local options = require "arclua.cli.options"
 local output = require "arclua.output"
 local paths = require "arclua.paths"
+local style = require "arclua.report.style"
 
 local command = {}
 
@@ -44,6 +45,14 @@ end
 function command.fail(err)
   output.standard(2):line("arclua: " .. escape.text(errors.describe(err), true))
   return errors.is(err) and err.code == "cancelled" and INTERRUPTED or FAILED
+end
+
+--- Standard output, and how to lay out what is for people: cut to the terminal's width, coloured.
+---@return arclua.Output, { width: integer?, paint: fun(role: string, text: string): string }
+function command.terminal()
+  local out = output.standard(1)
+  return out, { width = out.is_terminal and core.sys.winsize(1) or nil,
+    paint = style.painter(style.wanted(out.is_terminal)) }
 end
 
 --- Signs in with the global options.

@@ -10,8 +10,8 @@ local FAILED, USAGE = 1, 2
 local EPIPE = 32 -- Linux
 
 -- Commands in the order that help shows them.
-cli.COMMANDS = { "run", "repl", "exec", "proxy", "ssh-config", "machines", "login", "logout",
-  "account", "token", "cert", "emulator", "version", "help" }
+cli.COMMANDS = { "run", "repl", "exec", "proxy", "ssh-config", "machines", "show", "login",
+  "logout", "account", "token", "cert", "emulator", "completion", "version", "help" }
 
 local KNOWN = {}
 for _, name in ipairs(cli.COMMANDS) do

@@ -5,42 +5,23 @@ local command = require "arclua.cli.command"
 local convert = require "arclua.convert"
 local inventory = require "arclua.inventory"
 local options = require "arclua.cli.options"
-local output = require "arclua.output"
 local settings = require "arclua.settings"
 
-local machines = { name = "machines", summary = "list the machines, as a table or JSON" }
+local machines = { name = "machines", summary = "list the machines, as a table, JSON or names" }
 
-local function parser()
+-- A list of thousands lives as long as the run: collecting sooner keeps the memory near to it.
+local PAUSE = 120
+
+--- The parser of the command's options.
+function machines.parser()
   local it = options.parser("arclua machines", "Lists Arc machines; without a selection all that "
-    .. "are in scope.", "arclua machines [SELECT] [-o table|json|jsonl|ansible] [NAME...]")
+    .. "are in scope.", "arclua machines [SELECT] [-o table|json|jsonl|names|ansible] [NAME...]")
   options.add_select(it)
   it:group("What to print",
-    it:option("-o --output", "table (default), json, jsonl or ansible (an inventory).")
+    it:option("-o --output", "table (default), json, jsonl, names or ansible (an inventory).")
       :argname "FORMAT":convert(convert.option("--output",
-        convert.one_of("table", "json", "jsonl", "ansible"))))
+        convert.one_of("ansible", table.unpack(inventory.FORMATS)))))
   return it
-end
-
-local printers = {}
-
-function printers.table(list, out)
-  if #list > 0 then
-    out:write(inventory.table(list))
-  end
-end
-
-function printers.jsonl(list, out)
-  for _, machine in ipairs(list) do
-    out:line(inventory.encode(machine))
-  end
-end
-
-function printers.json(list, out)
-  out:write "["
-  for i, machine in ipairs(list) do
-    out:write((i > 1 and ",\n " or "") .. inventory.encode(machine))
-  end
-  out:write "]\n"
 end
 
 -- Who logs in with which key, as the settings say it.
@@ -58,7 +39,7 @@ local function ansible_options(list, globals)
 end
 
 -- Ansible takes an inventory without hosts for one.
-function printers.ansible(list, out, globals)
+local function print_ansible(list, out, globals)
   local opts, err = ansible_options(list, globals)
   if not opts then
     return command.fail(err)
@@ -68,20 +49,26 @@ function printers.ansible(list, out, globals)
 end
 
 function machines.run(argv, base)
-  local values, merged = command.parse(parser(), "machines", argv, base)
+  local values, merged = command.parse(machines.parser(), "machines", argv, base)
   if not values then
     return merged
   end
-  local format = values.output or "table"
+  collectgarbage("incremental", PAUSE)
   local list, status = command.machines(values)
   if not list then
     return status
   end
-  local ended = printers[format](list, output.standard(1), merged)
-  if ended == nil and #list == 0 then
+  local out, opts = command.terminal()
+  if values.output == "ansible" then
+    return print_ansible(list, out, merged)
+  end
+  inventory.write(values.output or "table", list, function(text)
+    out:write(text)
+  end, opts)
+  if #list == 0 then
     return command.nothing_selected()
   end
-  return ended or 0
+  return 0
 end
 
 return machines

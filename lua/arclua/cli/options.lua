@@ -58,7 +58,8 @@ function options.help(parser)
   return parser:get_help() .. "\n"
 end
 
-local function add_globals(parser)
+--- Adds the global options.
+function options.add_globals(parser)
   local list = {}
   for i, option in ipairs(globals.OPTIONS) do
     local target = "global_" .. option.key
@@ -163,7 +164,7 @@ end
 --- wrong | "help", its text.
 ---@return table|nil values, table|string
 function options.parse(parser, argv, base)
-  add_globals(parser)
+  options.add_globals(parser)
   for _, word in ipairs(argv) do
     if word == "-h" or word == "--help" then
       return "help", options.help(parser)

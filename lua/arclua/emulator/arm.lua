@@ -49,7 +49,8 @@ local function list_groups(state, subscription_id)
     if group.subscription == subscription_id then
       value[#value + 1] = { id = ("/subscriptions/%s/resourceGroups/%s")  :format(subscription_id,
         group.name), name = group.name, type = "Microsoft.Resources/resourceGroups",
-        location = group.location, tags = group.tags, properties = { provisioningState = "Succeeded" } }
+        location = group.location, tags = group.tags,
+        properties = { provisioningState = "Succeeded" } }
     end
   end
   return 200, {}, { value = value }
@@ -222,9 +223,9 @@ local function check_parents(state, at)
     at.g, at.type, at.m)
   at.machine = state.by_id[id:lower()]
   if not at.machine then
-    return { reply.fail(404, "ResourceNotFound", ("The Resource '%s/%s' under resource "
-      .. "group '%s' was not found. For more details please go to "
-      .. "https://aka.ms/ARMResourceNotFoundFix"):format(at.type, at.m, at.g), { cause = "gateway" }) }
+    return { reply.fail(404, "ResourceNotFound", ("The Resource '%s/%s' under resource group '%s' "
+      .. "was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix")
+      :format(at.type, at.m, at.g), { cause = "gateway" }) }
   end
 end
 

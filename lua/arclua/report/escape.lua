@@ -56,7 +56,11 @@ end
 ---@param lines boolean?
 ---@return string
 function escape.text(text, lines)
-  text = clean_plain(tostring(text))
+  text = tostring(text)
+  if not text:find "[%c\127-\255]" then
+    return text
+  end
+  text = clean_plain(text)
   if not lines then
     text = text:gsub("[\t\n]", hex)
   end

@@ -1,40 +1,101 @@
 -- SPDX-License-Identifier: MIT
 -- Columns for people.
 local escape = require "arclua.report.escape"
+local width = require "arclua.report.width"
 
 local columns = {}
 
-local function width(text)
-  return utf8.len(text) or #text
+local GAP = 2
+local LEAST = 4 -- columns that a cell keeps when all does not fit
+local CHUNK = 200 -- lines written at once
+
+-- Makes the widest columns narrower until all fit; the first one, a name, only when the others
+-- are as narrow as they may be.
+local function fit(widths, titles, room)
+  local total = GAP * (#widths - 1)
+  for _, one in ipairs(widths) do
+    total = total + one
+  end
+  for first = 2, 1, -1 do
+    while total > room do
+      local widest = first
+      for k = first, #widths do
+        widest = widths[k] >= (widths[widest] or 0) and k or widest
+      end
+      if (widths[widest] or 0) <= math.max(LEAST, width.of(titles[widest] or "")) then
+        break
+      end
+      widths[widest] = widths[widest] - 1
+      total = total - 1
+    end
+  end
 end
 
---- Rows under titles, aligned, each line without trailing blanks.
+local function cells_of(row, count)
+  local cells = {}
+  for k = 1, count do
+    cells[k] = escape.text(row[k] or "")
+  end
+  return cells
+end
+
+-- One line; paint(k, padded text, row) may colour a cell.
+local function line_of(cells, widths, paint, row)
+  for k, cell in ipairs(cells) do
+    cell = width.fit(cell, widths[k])
+    local gap = (" "):rep(widths[k] - width.of(cell))
+    cells[k] = (paint and paint(k, cell, row) or cell) .. gap
+  end
+  return (table.concat(cells, "  "):gsub(" +$", ""))
+end
+
+---@class arclua.TableOptions
+---@field width integer?  columns of the terminal; nil: no line is cut
+---@field paint (fun(column: integer, text: string, row: any[]?): string)?  row: nil for titles
+
+--- Writes rows under titles, aligned, each line without trailing blanks. Rows are made twice, once
+--- for their widths, so that thousands need no memory.
+---@param write fun(text: string)
+---@param titles string[]
+---@param count integer
+---@param row fun(i: integer): any[]
+---@param opts arclua.TableOptions?
+function columns.write(write, titles, count, row, opts)
+  opts = opts or {}
+  local widths, lines = {}, {}
+  for k, title in ipairs(titles) do
+    widths[k] = width.of(title)
+  end
+  for i = 1, count do
+    for k, cell in ipairs(cells_of(row(i), #titles)) do
+      widths[k] = math.max(widths[k], width.of(cell))
+    end
+  end
+  fit(widths, titles, opts.width or math.huge)
+  lines[1] = line_of(cells_of(titles, #titles), widths, opts.paint)
+  for i = 1, count do
+    local entry = row(i)
+    lines[#lines + 1] = line_of(cells_of(entry, #titles), widths, opts.paint, entry)
+    if #lines == CHUNK then
+      write(table.concat(lines, "\n") .. "\n")
+      lines = {}
+    end
+  end
+  write(#lines > 0 and table.concat(lines, "\n") .. "\n" or "")
+end
+
+--- The same as one text.
 ---@param titles string[]
 ---@param rows string[][]
 ---@return string
 function columns.format(titles, rows)
-  local all, widths = { titles }, {}
-  for i, row in ipairs(rows) do
-    local cells = {}
-    for k = 1, #titles do
-      cells[k] = escape.text(row[k] or "")
-    end
-    all[i + 1] = cells
-  end
-  for _, row in ipairs(all) do
-    for k, cell in ipairs(row) do
-      widths[k] = math.max(widths[k] or 0, width(cell))
-    end
-  end
-  local lines = {}
-  for i, row in ipairs(all) do
-    local cells = {}
-    for k, cell in ipairs(row) do
-      cells[k] = cell .. (" "):rep(widths[k] - width(cell))
-    end
-    lines[i] = table.concat(cells, "  "):gsub(" +$", "")
-  end
-  return table.concat(lines, "\n") .. "\n"
+  local parts = {}
+  columns.write(function(text)
+    parts[#parts + 1] = text
+  end, titles, #rows, function(i)
+    return rows[i]
+  end)
+  return table.concat(parts)
 end
 
 return columns

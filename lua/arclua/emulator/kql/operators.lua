@@ -126,8 +126,29 @@ local function sort_keys(p)
   return keys
 end
 
+-- Unequal texts need no more than their own order.
+local function sort_texts(rows, get, sign)
+  local keys, of = {}, {}
+  for i, row in ipairs(rows) do
+    local key = get(row)
+    if type(key) ~= "string" or of[key] then
+      return nil
+    end
+    keys[i], of[key] = key, row
+  end
+  table.sort(keys, sign < 0 and function(a, b) return a > b end or nil)
+  for i, key in ipairs(keys) do
+    keys[i] = of[key]
+  end
+  return keys
+end
+
 -- A stable sort.
 local function sort(rows, keys)
+  local quick = #keys == 1 and sort_texts(rows, keys[1].get, keys[1].sign)
+  if quick then
+    return quick
+  end
   local list = {}
   for i, row in ipairs(rows) do
     local entry = { row = row, at = i }
