@@ -72,4 +72,6 @@ function account.run(argv, base)
   return chosen and 0 or command.fail(err)
 end
 
+account.parser = parser -- for completion
+
 return account

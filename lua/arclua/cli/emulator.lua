@@ -158,4 +158,6 @@ function command.run(args)
   return #words > 0 and run_command(running, words) or serve(running)
 end
 
+command.parser = build -- for completion
+
 return command

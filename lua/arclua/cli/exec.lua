@@ -204,4 +204,6 @@ function exec.run(argv, base)
   return run(values, words)
 end
 
+exec.parser = parser -- for completion
+
 return exec

@@ -198,4 +198,6 @@ function login.run(argv, base)
   return 0
 end
 
+login.parser = parser -- for completion
+
 return login

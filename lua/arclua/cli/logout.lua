@@ -35,4 +35,6 @@ function logout.run(argv, base)
   return 0
 end
 
+logout.parser = parser -- for completion
+
 return logout

@@ -111,4 +111,6 @@ function proxy.run(argv, base)
   return ok and 0 or fail(err, values.machine)
 end
 
+proxy.parser = parser -- for completion
+
 return proxy

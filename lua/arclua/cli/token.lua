@@ -78,4 +78,6 @@ function token.run(argv, base)
   return parts and write(parts) or command.fail(err)
 end
 
+token.parser = parser -- for completion
+
 return token
