@@ -31,7 +31,9 @@ local function setup(scope)
     end
     return entry(parts.subscription, parts.name)
   end
-  return { client = client, subscriptions = function() return scope or { "s1", "s2" } end }, asked
+  local nothing = { find = function() end, learn = function() end, fill = function() end }
+  return { client = client, subscriptions = function() return scope or { "s1", "s2" } end,
+    known_machines = function() return nothing end, graph_refused = {} }, asked
 end
 
 local function find(selector, scope)
@@ -40,7 +42,7 @@ local function find(selector, scope)
   return list, err, asked
 end
 
-describe("finding machines", function()
+describe("finding machines where Resource Graph is refused", function()
   it("lists every subscription in scope", function()
     local list, _, asked = find {}
     assert.equal(6, #list)

@@ -56,13 +56,10 @@ local function add_queried(azure, set, selection)
     return nil, err
   end
   restrict(selection, ids)
-  return #ids == 0 or search.ids(azure, set, ids, true)
+  return search.ids(azure, set, ids, true)
 end
 
 local function add_given(azure, set, selection)
-  if #selection.ids.list == 0 then
-    return true
-  end
   local ok, err = search.ids(azure, set, selection.ids.list)
   if not ok then
     return nil, err
@@ -82,7 +79,7 @@ local function add_named(azure, set, selection)
       return nil, why
     end
   end
-  return #ids == 0 or search.ids(azure, set, ids)
+  return search.ids(azure, set, ids)
 end
 
 -- Everything that the selection may choose from.

@@ -162,7 +162,9 @@ end
 --- Adds the machines of these IDs, perhaps more. from_graph: Resource Graph gave the IDs itself.
 ---@return true|nil, arclua.Error?
 function search.ids(azure, set, ids, from_graph)
-  if not single(ids, from_graph) then
+  if #ids == 0 then
+    return true
+  elseif not single(ids, from_graph) then
     return search.where(azure, set, { kql.ids(ids) }, subscriptions_of(ids))
   end
   for _, id in ipairs(ids) do

@@ -152,10 +152,10 @@ end)
 define("parse_version", 1, 1, function(value)
   local parts = {}
   for part in text(value):gmatch "[^.]+" do
-    parts[#parts + 1] = part:find "^%d+$" and #part <= 8 and ("%08d"):format(part)
-    if not parts[#parts] or #parts > 4 then
+    if not part:find "^%d+$" or #part > 8 or #parts == 4 then
       return nil
     end
+    parts[#parts + 1] = ("%08d"):format(part)
   end
   return #parts > 0 and table.concat(parts) .. ("0"):rep(8 * (4 - #parts)) or nil
 end)

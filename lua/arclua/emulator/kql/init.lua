@@ -84,6 +84,9 @@ function kql.run(text, tables)
   end)
   if ok then
     return { rows = result, columns = columns, limited = limited }
+  elseif type(result) == "table" and result.regex then
+    return nil, { line = 1, column = 1, token = "matches", why = result.regex,
+      code = "ExecutionError" }
   elseif not lexer.is_failure(result) then
     error(result, 0)
   end

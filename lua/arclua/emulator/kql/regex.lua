@@ -165,6 +165,8 @@ local function atom(p)
   local character = take(p)
   if character:find "[*+?]" then
     fail("'" .. character .. "' repeats nothing")
+  elseif character == ")" then
+    fail "a ')' has no '('"
   end
   local make = ATOMS[character]
   if make then
@@ -263,7 +265,8 @@ local function found()
   return true
 end
 
---- A function that says whether the pattern matches anywhere in a text | nil, what is wrong.
+--- A function that says whether the pattern matches anywhere in a text | nil, what is wrong. It
+--- raises { regex = why } on a text with which it would take too long.
 ---@param pattern string
 ---@return (fun(text: string): boolean)|nil, string?
 function regex.compile(pattern)
@@ -271,8 +274,6 @@ function regex.compile(pattern)
   local ok, node = pcall(alternatives, p)
   if not ok then
     return nil, type(node) == "table" and node.regex or tostring(node)
-  elseif p.at <= #pattern then
-    return nil, "a ')' has no '('"
   end
   local anchored = pattern:gsub("^%(%?i%)", ""):find "^%^[^|]*$" ~= nil
   return function(text)
