@@ -187,7 +187,7 @@ function Azure:known_machines()
     local cloud = store.cloud_key(self.cloud)
     self._known = known_machines.new({ cloud, self.cloud.resource_manager,
       self.principal or "unknown", scope.key(self.scope) }, cloud,
-      self.refresh or not self.principal)
+      { refresh = self.refresh or not self.principal })
   end
   return self._known
 end

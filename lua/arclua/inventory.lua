@@ -10,6 +10,7 @@ local KEYS = { "id", "name", "resource_group", "subscription", "type", "location
 
 local TITLES = { "NAME", "RESOURCE GROUP", "OS", "STATUS", "LOCATION", "AGENT", "TAGS" }
 local STATUS = 4 -- its column
+local LEAST = { [STATUS] = #"Disconnected" }
 local ROLES = { connected = "good", disconnected = "bad", expired = "bad", error = "bad" }
 local CHUNK = 200 -- lines written at once
 
@@ -65,7 +66,7 @@ function writers.table(list, write, opts)
     return { machine.name, machine.resource_group, machine.os_name or machine.os or "",
       machine.status, machine.location or "", machine.agent_version or "",
       inventory.tags(machine.tags) }
-  end, { width = opts.width, paint = opts.paint and function(k, text, row)
+  end, { width = opts.width, least = LEAST, paint = opts.paint and function(k, text, row)
     return k == STATUS and row and inventory.paint(opts.paint, row[STATUS], text) or text
   end })
 end

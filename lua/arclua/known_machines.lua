@@ -19,7 +19,7 @@ local Known = {}
 Known.__index = Known
 Known.__name = "arclua.known_machines"
 
-local function dir()
+local function default_dir()
   return paths.cache() .. "/machines"
 end
 
@@ -27,11 +27,12 @@ end
 --- names it. refresh: nothing is found.
 ---@param identity string[]
 ---@param cloud string
----@param refresh boolean?
-function known.new(identity, cloud, refresh)
+---@param opts { refresh: boolean?, dir: string? }?
+function known.new(identity, cloud, opts)
   local digest = core.crypto.hex(core.crypto.sha256(table.concat(identity, "\0")))
-  return setmetatable({ path = ("%s/%s"):format(dir(), digest:sub(1, 32)), cloud = cloud,
-    refresh = refresh }, Known)
+  local dir = opts and opts.dir or default_dir()
+  return setmetatable({ dir = dir, path = ("%s/%s"):format(dir, digest:sub(1, 32)), cloud = cloud,
+    refresh = opts and opts.refresh }, Known)
 end
 
 -- The text of a file that only the user may write.
@@ -45,7 +46,7 @@ end
 
 -- A view that cannot be kept is no failure: the next run asks again.
 local function write(self, lines)
-  if core.sys.mkdir(dir(), DIR_MODE) then
+  if core.sys.mkdir(self.dir, DIR_MODE) then
     core.sys.write_file(self.path, HEAD .. self.cloud .. "\n" .. table.concat(lines, "\n") .. "\n",
       FILE_MODE)
   end
@@ -148,11 +149,13 @@ end
 
 --- All names that were seen in a cloud, sorted; for completion.
 ---@param cloud string
+---@param dir string?
 ---@return string[]
-function known.names(cloud)
+function known.names(cloud, dir)
   local names, list = {}, {}
-  for _, file in ipairs(core.sys.list(dir()) or {}) do
-    add_names(read(dir() .. "/" .. file) or "", cloud, names)
+  dir = dir or default_dir()
+  for _, file in ipairs(core.sys.list(dir) or {}) do
+    add_names(read(dir .. "/" .. file) or "", cloud, names)
   end
   for name in pairs(names) do
     list[#list + 1] = name

@@ -52,8 +52,8 @@ describe("emulator: Resource Graph", function()
     assert.is_true(#old > 0)
     assert.equal("1.29.02270.1291", old[1].v)
 
-    local spread = rows(e, MACHINES .. "| summarize n=count() by v=tostring(properties.agentVersion)"
-      .. "| order by n desc")
+    local spread = rows(e, MACHINES
+      .. "| summarize n=count() by v=tostring(properties.agentVersion) | order by n desc")
     assert.equal("1.66.03412.2214", spread[1].v)
     assert.is_true(spread[1].n > 200)
   end)
@@ -192,7 +192,8 @@ describe("emulator: Resource Graph", function()
     local why = detail(body)
     assert.same({ "ParserFailure", 1, 13, "wher" },
       { why.code, why.line, why.characterPositionInLine, why.token })
-    assert.matches("'wher' on line [1,13]. Token: wher, Line: 1, Position: 13", why.message, 1, true)
+    assert.matches("'wher' on line [1,13]. Token: wher, Line: 1, Position: 13", why.message, 1,
+      true)
     assert.equal(500, (ask(e, "Resources", { content = "text/plain" })))
     for code, opts in pairs {
       InvalidRequestBody = { body = "[" }, InvalidQueryOptions = { top = 1001 },

@@ -92,7 +92,8 @@ local function check_subscriptions(azure, subscriptions)
   return true
 end
 
--- Adds those that Resource Graph gives under all conditions.
+-- Adds those that Resource Graph gives under all conditions: true | nil, error, whether the lists
+-- of ARM would not help either.
 local function ask(azure, set, conditions, subscriptions)
   local done, err = graph.each(azure.client, { subscriptions = subscriptions,
     query = kql.machines(resource_id.TYPES, conditions), add = function(row)
@@ -104,7 +105,7 @@ local function ask(azure, set, conditions, subscriptions)
   end
   local ok, why = check_subscriptions(azure, unseen(set, subscriptions))
   if not ok then
-    return nil, why
+    return nil, why, true
   end
   azure.subscriptions_checked = true
   return done, err
@@ -115,8 +116,8 @@ end
 ---@return true|nil, arclua.Error?
 function search.where(azure, set, conditions, subscriptions)
   if not azure.graph_refused then
-    local done, err = ask(azure, set, conditions, subscriptions)
-    if done or not falls_back(azure, err) then
+    local done, err, final = ask(azure, set, conditions, subscriptions)
+    if done or final or not falls_back(azure, err) then
       return done, err
     end
   end

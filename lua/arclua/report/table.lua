@@ -9,25 +9,32 @@ local GAP = 2
 local LEAST = 4 -- columns that a cell keeps when all does not fit
 local CHUNK = 200 -- lines written at once
 
+-- The widest of the columns from first on that may become narrower, or nil.
+local function widest(widths, least, first)
+  local found
+  for k = first, #widths do
+    if widths[k] > least[k] and (not found or widths[k] >= widths[found]) then
+      found = k
+    end
+  end
+  return found
+end
+
 -- Makes the widest columns narrower until all fit; the first one, a name, only when the others
 -- are as narrow as they may be.
-local function fit(widths, titles, room)
-  local total = GAP * (#widths - 1)
-  for _, one in ipairs(widths) do
+local function fit(widths, titles, opts)
+  local total, least = GAP * (#widths - 1), {}
+  for k, one in ipairs(widths) do
     total = total + one
+    least[k] = math.max(LEAST, width.of(titles[k]), opts.least and opts.least[k] or 0)
   end
-  for first = 2, 1, -1 do
-    while total > room do
-      local widest = first
-      for k = first, #widths do
-        widest = widths[k] >= (widths[widest] or 0) and k or widest
-      end
-      if (widths[widest] or 0) <= math.max(LEAST, width.of(titles[widest] or "")) then
-        break
-      end
-      widths[widest] = widths[widest] - 1
-      total = total - 1
+  while total > (opts.width or math.huge) do
+    local k = widest(widths, least, 2) or widest(widths, least, 1)
+    if not k then
+      return
     end
+    widths[k] = widths[k] - 1
+    total = total - 1
   end
 end
 
@@ -51,6 +58,7 @@ end
 
 ---@class arclua.TableOptions
 ---@field width integer?  columns of the terminal; nil: no line is cut
+---@field least table<integer, integer>?  columns that a cell keeps when all does not fit
 ---@field paint (fun(column: integer, text: string, row: any[]?): string)?  row: nil for titles
 
 --- Writes rows under titles, aligned, each line without trailing blanks. Rows are made twice, once
@@ -71,7 +79,7 @@ function columns.write(write, titles, count, row, opts)
       widths[k] = math.max(widths[k], width.of(cell))
     end
   end
-  fit(widths, titles, opts.width or math.huge)
+  fit(widths, titles, opts)
   lines[1] = line_of(cells_of(titles, #titles), widths, opts.paint)
   for i = 1, count do
     local entry = row(i)
