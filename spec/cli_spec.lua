@@ -173,8 +173,8 @@ describe("arclua", function()
       local ended = run { "--subscription", "00000000-0000-0000-0000-00000000dead", "-e", [[
         local az, err = require "arclua".login()
         local list, why = az:machines {}
-        print(list, why.status) ]] }
-      assert.equal("nil\t404\n", ended.out)
+        print(list, why.code) ]] }
+      assert.equal("nil\tnotfound\n", ended.out)
     end)
   end)
 

@@ -61,11 +61,12 @@ function writers.table(list, write, opts)
   if #list == 0 then
     return
   end
+  local tags = {} -- a row is asked for twice
   columns.write(write, TITLES, #list, function(i)
     local machine = list[i]
+    tags[i] = tags[i] or inventory.tags(machine.tags)
     return { machine.name, machine.resource_group, machine.os_name or machine.os or "",
-      machine.status, machine.location or "", machine.agent_version or "",
-      inventory.tags(machine.tags) }
+      machine.status, machine.location or "", machine.agent_version or "", tags[i] }
   end, { width = opts.width, least = LEAST, paint = opts.paint and function(k, text, row)
     return k == STATUS and row and inventory.paint(opts.paint, row[STATUS], text) or text
   end })

@@ -133,10 +133,33 @@ local function encode_members(keys, values)
   return "{" .. table.concat(out, ",") .. "}"
 end
 
+-- Keys that many objects share are quoted once.
+local heads = setmetatable({}, { __mode = "k" })
+
+local function heads_of(keys)
+  local list = heads[keys]
+  if not list or #list ~= #keys then
+    list = {}
+    for i, key in ipairs(keys) do
+      list[i] = quote(key) .. ":"
+    end
+    heads[keys] = list
+  end
+  return list
+end
+
+local function encode_ordered(keys, values)
+  local out = {}
+  for i, head in ipairs(heads_of(keys)) do
+    out[i] = head .. encode(values[keys[i]])
+  end
+  return "{" .. table.concat(out, ",") .. "}"
+end
+
 local function encode_table(value)
   local meta = getmetatable(value)
   if meta == ORDERED then
-    return encode_members(value.keys, value.values)
+    return encode_ordered(value.keys, value.values)
   elseif meta == ARRAY or #value > 0 then
     return encode_array(value)
   end

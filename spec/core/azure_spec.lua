@@ -445,6 +445,12 @@ describe("arm request", function()
       "MissingSubscriptionRegistration" },
     { 409, '{"code":"HCRP409","message":"m"}', "arm.conflict", "HCRP409: m" },
     { 412, '{"Message":"m"}', "arm.conflict", "m" },
+    { 400, '{"error":{"code":"BadRequest","message":"Please provide below info when asking for '
+      .. 'support: timestamp = T","details":[{"code":"InvalidQuery","message":"x"},{"message":'
+      .. '"parsed at \'wher\' on line [1,13]"}]}}', "arm.bad-request",
+      "BadRequest: parsed at 'wher' on line [1,13]" },
+    { 400, '{"error":{"code":"BadRequest","message":"Please provide below info when asking for"}}',
+      "arm.bad-request", "BadRequest: Please provide below info when asking for" },
     { 429, '{"error":{"code":"SubscriptionRequestsThrottled","message":"m"}}', "arm.throttled" },
     { 500, '{"error":"text"}', "arm.server-error", "text" },
     { 502, "<html>bad</html>", "arm.server-error", "status 502: <html>bad</html>" },

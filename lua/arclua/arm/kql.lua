@@ -163,8 +163,9 @@ end
 -- Our names of properties, and where the first generation of private clouds' machines has them.
 local ELSEWHERE = { { "status", "guestAgentProfile.status" }, { "osType", "osProfile.osType" },
   { "agentVersion", "guestAgentProfile.agentVersion" },
-  { "lastStatusChange", "guestAgentProfile.lastStatusChange" } }
-local PROPERTIES = { "osName", "osSku", "machineFqdn", "vmId" }
+  { "lastStatusChange", "guestAgentProfile.lastStatusChange" },
+  { "osName", "osProfile.osName" } }
+local PROPERTIES = { "osSku", "machineFqdn", "vmId" }
 
 local function extended()
   local first, second = {}, {}

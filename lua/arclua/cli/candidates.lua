@@ -183,12 +183,8 @@ local function separate(words)
   return out
 end
 
---- What may stand in place of the last word: { value, text? } each; nil: a file's name.
----@param words string[]  after the program's name; the last one is unfinished, maybe ""
----@return { value: string, text: string? }[]|nil
-function candidates.of(words)
-  words = separate(words)
-  words[1] = words[1] or ""
+-- Those for words that are separate.
+local function of_words(words)
   local name, at = find_command(words)
   if not name then
     return complete(words, global_options(), command_list)
@@ -199,6 +195,18 @@ function candidates.of(words)
   return complete(words, parser and options_of(parser) or global_options(), function()
     return arguments_of(name, parser)
   end)
+end
+
+--- What may stand in place of the last word: { value, text? } each; nil: a file's name.
+---@param words string[]  after the program's name; the last one is unfinished, maybe ""
+---@return { value: string, text: string? }[]|nil
+function candidates.of(words)
+  local flag = (words[#words] or ""):match "^%-%-[^=]+=" -- stays in the word
+  local list = of_words(#words == 0 and { "" } or separate(words))
+  for _, one in ipairs(flag and list or {}) do
+    one.value = flag .. one.value
+  end
+  return list
 end
 
 return candidates

@@ -10,7 +10,7 @@ local settings = require "arclua.settings"
 local machines = { name = "machines", summary = "list the machines, as a table, JSON or names" }
 
 -- A list of thousands lives as long as the run: collecting sooner keeps the memory near to it.
-local PAUSE = 120
+local PAUSE = 135
 
 --- The parser of the command's options.
 function machines.parser()

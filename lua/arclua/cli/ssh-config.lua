@@ -199,4 +199,6 @@ function ssh_config.run(argv, base)
   return (values.wildcard and wildcard or machines)(values, merged)
 end
 
+ssh_config.parser = parser -- for completion
+
 return ssh_config

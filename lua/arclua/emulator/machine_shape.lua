@@ -39,13 +39,19 @@ local function agent_version(m)
   return m.agent_version or AGENT
 end
 
+local PROCESSOR = "Intel(R) Xeon(R) Gold 5416S"
+
+local function serial(m)
+  return ("H%06d"):format(m.index)
+end
+
 local function detected(m)
   local cores = ("%d"):format(2 ^ (m.index % 4 + 1))
   return { architecture = "amd64", cloudprovider = m.kind == "AWS" and "AWS" or "N/A",
     coreCount = cores, logicalCoreCount = cores, manufacturer = "Dell Inc.",
     model = "PowerEdge R660", mssqldiscovered = "false", mysqldiscovered = "false",
     pgsqldiscovered = m.tags.role == "db" and "true" or "false", processorCount = "1",
-    processorNames = "Intel(R) Xeon(R) Gold 5416S", serialNumber = ("H%06d"):format(m.index),
+    processorNames = PROCESSOR, serialNumber = serial(m),
     smbiosAssetTag = "", totalPhysicalMemoryInBytes = "67109617664",
     totalPhysicalMemoryInGigabytes = "63" }
 end
@@ -99,8 +105,15 @@ local SERVER = {
     return m.site and { name = m.site:upper(), countryOrRegion = "" } or nil
   end,
   hardwareProfile = function()
-    return { totalPhysicalMemoryInBytes = 67109617664, numberOfCpuSockets = 1 }
+    return { totalPhysicalMemoryInBytes = 67109617664, numberOfCpuSockets = 1,
+      processors = json.array { { name = PROCESSOR, numberOfCores = 8 } } }
   end,
+  firmwareProfile = function(m) return { serialNumber = serial(m), type = "EFI" } end,
+  storageProfile = function()
+    return { disks = json.array { { path = "/dev/sda", diskType = "disk", id = "/dev/sda",
+      generatedId = "/dev/sda", name = "sda", maxSizeInBytes = 480103981056 } } }
+  end,
+  osInstallDate = constant "2025-02-03T09:11:42+00:00",
 }
 
 -- The first generation of private clouds' machines.

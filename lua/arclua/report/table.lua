@@ -49,11 +49,16 @@ end
 -- One line; paint(k, padded text, row) may colour a cell.
 local function line_of(cells, widths, paint, row)
   for k, cell in ipairs(cells) do
-    cell = width.fit(cell, widths[k])
-    local gap = (" "):rep(widths[k] - width.of(cell))
-    cells[k] = (paint and paint(k, cell, row) or cell) .. gap
+    local taken = width.of(cell)
+    if taken > widths[k] then
+      cell = width.fit(cell, widths[k])
+      taken = width.of(cell)
+    end
+    local shown = paint and paint(k, cell, row) or cell
+    cells[k] = k < #cells and shown .. (" "):rep(widths[k] - taken + GAP) or shown
   end
-  return (table.concat(cells, "  "):gsub(" +$", ""))
+  local line = table.concat(cells)
+  return line:find " $" and (line:gsub(" +$", "")) or line
 end
 
 ---@class arclua.TableOptions

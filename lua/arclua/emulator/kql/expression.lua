@@ -83,6 +83,17 @@ local function apply(fn, nodes)
   end
 end
 
+-- Only the branch that is wanted is looked at.
+local function branch(nodes)
+  local condition, yes, no = nodes[1].get, nodes[2].get, nodes[3].get
+  return { get = function(row)
+    if condition(row) == true then
+      return yes(row)
+    end
+    return no(row)
+  end }
+end
+
 local function call(p, token)
   local known = functions.SCALAR[token.value]
   if not known then
@@ -93,7 +104,7 @@ local function call(p, token)
   if #nodes < known.least or #nodes > known.most then
     fail(token, ("%s() takes another number of arguments than %d"):format(token.value, #nodes))
   end
-  return { get = apply(known.call, nodes) }
+  return known.call and { get = apply(known.call, nodes) } or branch(nodes)
 end
 
 local function column(p, token)

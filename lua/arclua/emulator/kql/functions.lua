@@ -8,7 +8,7 @@ local functions = {}
 
 local text = values.text
 
--- name -> { least, most number of arguments, fn(values...) }
+-- name -> { least and most number of arguments, call = function(values...) }
 local SCALAR = {}
 functions.SCALAR = SCALAR
 
@@ -109,12 +109,7 @@ define("split", 2, 2, function(value, by)
   return out
 end)
 
-define("iff iif", 3, 3, function(condition, yes, no)
-  if condition == true then
-    return yes
-  end
-  return no
-end)
+define("iff iif", 3, 3, nil) -- arclua.emulator.kql.expression: branch
 
 define("not", 1, 1, function(value)
   return value ~= true
