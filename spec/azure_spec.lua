@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The public module as scripts use it, against the emulator.
 local arc = require "arclua"
+local core = require "arclua.core"
 local clouds = require "arclua.clouds"
 local emulated = require "emulated"
 local harness = require "harness"
@@ -63,6 +64,34 @@ describe("arc.login", function()
       local az = sign_in(e, { subscription = second })
       assert.equal("b", assert(az:machines {})[1].name)
       assert.equal(2, #assert(az:visible_subscriptions()))
+    end)
+  end)
+
+  it("sees no subscription at all", function()
+    core.spawn(emulated.with, { machines = {}, subscriptions = 0 }, function(e)
+      for _, more in ipairs { {}, { all_subscriptions = true } } do
+        local list, err = sign_in(e, more):machines {}
+        assert.is_nil(list)
+        assert.equal("denied", err.code)
+        assert.matches("no subscription", err.message, 1, true)
+      end
+    end):await()
+  end)
+
+  both("asks Resource Graph anything", function()
+    emulated.with({ machines = 1200, page_size = 1000, alike = 1200 }, function(e)
+      local az = sign_in(e)
+      assert.equal(1200, #assert(az:query "Resources | project id | order by id asc"))
+      assert.same({ { n = 1200 } }, az:query "Resources | summarize n=count()")
+      local rows, err = az:query "Resources | project name"
+      assert.is_nil(rows)
+      assert.equal("limit", err.code)
+      rows, err = az:query "Resources | wher name"
+      assert.is_nil(rows)
+      assert.equal("arm.bad-request", err.reason)
+      assert.matches("'wher' on line [1,13]", err.message, 1, true)
+      local details = assert(assert(az:machine "web-01"):details())
+      assert.equal("web-01.arc.localhost", details.properties.machineFqdn)
     end)
   end)
 

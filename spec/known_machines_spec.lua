@@ -89,6 +89,14 @@ describe("known machines", function()
     assert.same({}, names "cloud")
   end)
 
+  it("are forgotten with their file when nobody writes to it any more", function()
+    local old = open "you"
+    old:fill { machine "a" }
+    emulated.later(8 * 86400)
+    open("me"):fill { machine "b" }
+    assert.is_nil(core.sys.stat(old.path))
+  end)
+
   it("are in a file of the user's alone", function()
     local k = open()
     k:fill { machine "a" }

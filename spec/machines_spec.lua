@@ -33,7 +33,7 @@ local function setup(scope)
   end
   local nothing = { find = function() end, learn = function() end, fill = function() end }
   return { client = client, subscriptions = function() return scope or { "s1", "s2" } end,
-    known_machines = function() return nothing end, graph_refused = {} }, asked
+    _known_machines = function() return nothing end, graph_refused = {} }, asked
 end
 
 local function find(selector, scope)

@@ -19,6 +19,28 @@ describe("resource_id", function()
     end
   end)
 
+  it("tells the machine that an ID belongs to", function()
+    for _, rest in ipairs { "", "/", "/extensions/x", "/runCommands/y/",
+      "/providers/Microsoft.ScVmm/virtualMachineInstances/default/guestAgents/default" } do
+      assert.equal(ID, resource_id.machine_of(ID .. rest))
+    end
+    local old = ID:gsub("HybridCompute/machines", "scvmm/virtualmachines")
+    assert.equal(old, resource_id.machine_of(old))
+    for bad, what in pairs {
+      [ID:gsub("HybridCompute/machines", "Compute/virtualMachines")] = "use `az ssh vm`",
+      [ID:gsub("HybridCompute/machines", "Web/sites")] = "of type Microsoft.Web/sites",
+    } do
+      local id, why = resource_id.machine_of(bad)
+      assert.is_nil(id)
+      assert.matches(what, why, 1, true)
+    end
+    for _, bad in ipairs { "", "web", "/subscriptions/S", "/subscriptions/S/resourceGroups/g",
+      (ID:gsub("/m$", "/a%%2fb")) } do
+      local id, why = resource_id.machine_of(bad)
+      assert.same({}, { id, why })
+    end
+  end)
+
   it("encodes paths", function()
     assert.equal("/subscriptions/S/resourceGroups/rg%20(1)/providers/Microsoft.HybridCompute"
       .. "/machines/m", resource_id.path(ID))

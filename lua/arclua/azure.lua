@@ -182,7 +182,7 @@ function Azure:subscriptions()
 end
 
 -- The names that earlier runs have learnt of this sign-in's scope.
-function Azure:known_machines()
+function Azure:_known_machines()
   if not self._known then
     local cloud = store.cloud_key(self.cloud)
     self._known = known_machines.new({ cloud, self.cloud.resource_manager,
@@ -280,7 +280,7 @@ function Azure:_unread_machine(text)
   if not ok then
     return nil, err
   end
-  local id = name.id or self:known_machines():find(name)
+  local id = name.id or self:_known_machines():find(name)
   if not id then
     return nil
   end

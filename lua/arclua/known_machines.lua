@@ -58,9 +58,20 @@ local function line_of(machine, now)
   return line:find(LINE) and not line:find "[\r\n]" and line or nil
 end
 
+-- Files that nobody has written to for long: of sign-ins and clouds that are no more.
+local function prune(dir)
+  for _, file in ipairs(core.sys.list(dir) or {}) do
+    local stat = core.sys.stat(dir .. "/" .. file)
+    if stat and stat.mtime < core.time() - KEPT then
+      core.sys.remove(dir .. "/" .. file)
+    end
+  end
+end
+
 --- All machines in scope: what was known before is forgotten.
 ---@param list arclua.MachineData[]
 function Known:fill(list)
+  prune(self.dir)
   local lines, now = {}, core.time() // 1
   for _, machine in ipairs(list) do
     lines[#lines + 1] = line_of(machine, now)

@@ -117,14 +117,14 @@ function machines.find(azure, selector)
   if not set then
     return nil, err
   elseif is_everything(selection) then
-    azure:known_machines():fill(set)
+    azure:_known_machines():fill(set)
   end
   return select_.apply(selection, set)
 end
 
 -- A machine whose ID an earlier run has learnt; nothing when it has gone since.
 local function remembered(azure, name)
-  local known = azure:known_machines()
+  local known = azure:_known_machines()
   local id = known:find(name)
   if not id or not arm_machines.can_get(id) then
     return nil
@@ -159,7 +159,7 @@ function machines.resolve(azure, spec)
   if not list then
     return nil, err
   end
-  azure:known_machines():learn(list)
+  azure:_known_machines():learn(list)
   return list[1]
 end
 
