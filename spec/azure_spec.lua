@@ -90,6 +90,13 @@ describe("arc.login", function()
       assert.is_nil(rows)
       assert.equal("arm.bad-request", err.reason)
       assert.matches("'wher' on line [1,13]", err.message, 1, true)
+      local ids = {}
+      for i, machine in ipairs(assert(az:machines {})) do
+        ids[i] = machine.id
+      end
+      assert.equal(1200, #assert(az:machines { ids = ids,
+        query = "Resources | project id | order by id asc" }))
+      assert.equal(300, #assert(az:machines { ids = table.move(ids, 1, 300, 1, {}) }))
       local details = assert(assert(az:machine "web-01"):details())
       assert.equal("web-01.arc.localhost", details.properties.machineFqdn)
     end)

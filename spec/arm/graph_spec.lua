@@ -129,6 +129,21 @@ describe("Resource Graph", function()
     end
   end)
 
+  it("ends pages that go on for ever with something new", function()
+    local answers = {}
+    for p = 1, 5 do
+      local names = {}
+      for i = 1, 400 do
+        names[i] = p .. "-" .. i
+      end
+      answers[p] = page(names, "t" .. p)
+    end
+    local names, err, client = run(answers)
+    assert.is_nil(names)
+    assert.equal("http.bad-answer", err.reason)
+    assert.equal(3, #client.sent)
+  end)
+
   it("says that only the first 10,000 subscriptions were searched (60)", function()
     local _, _, client = run { { page { "a" }, headers = {
       ["x-ms-tenant-subscription-limit-hit"] = "true" } } }

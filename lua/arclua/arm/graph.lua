@@ -74,28 +74,27 @@ local function rows_of(value)
   return data
 end
 
--- Adds rows, each ID once: list, and a function that takes a row and says whether it is new.
+-- Adds rows, each ID once: list, and a function that takes a row.
 local function collector()
   local out, seen = {}, {}
   return out, function(row)
     local id = type(row) == "table" and type(row.id) == "string" and row.id:lower()
-    if id and seen[id] then
-      return false
+    if not id or not seen[id] then
+      seen[id or out] = true
+      out[#out + 1] = row
     end
-    seen[id or out] = true
-    out[#out + 1] = row
-    return true
   end
 end
 
--- Hands a page's rows over; says whether any was new.
-local function hand_over(rows, state, add)
-  local new = false
-  for _, row in ipairs(rows) do
-    new = add(row) or new
-  end
+-- Whether a page leads on: it begins with a row that no earlier one began with, and there are not
+-- many more rows than the service has announced.
+local function leads_on(rows, value, state)
+  local first = type(rows[1]) == "table" and tostring(rows[1].id):lower()
+  local known = not first or state.firsts[first]
+  state.firsts[first or ""] = true
   state.count = state.count + #rows
-  return new
+  state.total = state.total or tonumber(value.totalRecords) or math.huge
+  return not known and state.count <= state.total + PAGE
 end
 
 -- The token of the next page; nil on the last | nil, error.
@@ -133,8 +132,8 @@ local function ask(client, body)
 end
 
 -- All pages for some subscriptions.
-local function pages(client, opts, subscriptions, state)
-  local token
+local function pages(client, opts, subscriptions)
+  local state, token = { count = 0, firsts = {}, tokens = {} }, nil
   repeat
     local value, err = ask(client, { query = opts.query, subscriptions = subscriptions,
       options = { ["$top"] = PAGE, resultFormat = "objectArray", ["$skipToken"] = token } })
@@ -145,9 +144,12 @@ local function pages(client, opts, subscriptions, state)
     if not rows then
       return bad_answer(why)
     end
-    token, err = next_token(value, token, state, hand_over(rows, state, opts.add))
+    token, err = next_token(value, token, state, leads_on(rows, value, state))
     if err then
       return nil, err
+    end
+    for _, row in ipairs(rows) do
+      opts.add(row)
     end
   until not token
   return true
@@ -157,15 +159,13 @@ end
 --- (arm.bad-request: Resource Graph's words on a query that cannot be read), denied, limit (a query
 --- that cannot be paged), protocol, and the network's.
 ---@param client arclua.ArmClient
----@param opts { query: string, subscriptions: string[], add: fun(row: table): boolean }  add says
----   whether the row is one that it has not seen before
+---@param opts { query: string, subscriptions: string[], add: fun(row: table) }
 ---@return true|nil, arclua.Error?
 function graph.each(client, opts)
-  local state = { count = 0, tokens = {} }
   for from = 1, #opts.subscriptions, SCOPES do
     local some = table.move(opts.subscriptions, from, math.min(from + SCOPES - 1,
       #opts.subscriptions), 1, {})
-    local ok, err = pages(client, opts, some, state)
+    local ok, err = pages(client, opts, some)
     if not ok then
       return nil, err
     end

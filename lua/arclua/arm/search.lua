@@ -19,15 +19,12 @@ function search.new()
   return { seen = {}, listed = {} }
 end
 
--- Whether it was not there.
 local function add(set, machine)
   local key = resource_id.key(machine.id)
-  if set.seen[key] then
-    return false
+  if not set.seen[key] then
+    set.seen[key] = true
+    set[#set + 1] = machine
   end
-  set.seen[key] = true
-  set[#set + 1] = machine
-  return true
 end
 
 -- Whether Resource Graph is to be asked, after an error too: then it is said, once a sign-in.
@@ -98,7 +95,9 @@ local function ask(azure, set, conditions, subscriptions)
   local done, err = graph.each(azure.client, { subscriptions = subscriptions,
     query = kql.machines(resource_id.TYPES, conditions), add = function(row)
       local machine = arm_machines.from_row(row)
-      return machine ~= nil and add(set, machine)
+      if machine then
+        add(set, machine)
+      end
     end })
   if azure.subscriptions_checked or err and err.code ~= "config" then
     return done, err
