@@ -65,6 +65,17 @@ local function chosen(spec)
   return single and { single }
 end
 
+--- The error for a subscription that is not among the visible ones: nil, error.
+---@param name string  or ID
+---@param visible { id: string, name: string }[]
+---@return nil, arclua.Error
+function scope.unknown(name, visible)
+  return errors.fail { code = "notfound", op = "subscriptions",
+    message = ("SubscriptionNotFound: this sign-in sees no subscription '%s'%s"):format(name,
+      #visible > 0 and ", but:\n" .. describe(visible) or ""),
+    remedy = "choose with --subscription, or take all with --all-subscriptions" }
+end
+
 -- The ID of a subscription that goes by its name.
 local function by_name(list, name)
   local found = {}
@@ -75,10 +86,11 @@ local function by_name(list, name)
   end
   if #found == 1 then
     return found[1].id
+  elseif #found == 0 then
+    return scope.unknown(name, list)
   end
-  return errors.fail { code = #found == 0 and "notfound" or "conflict", op = "subscriptions",
-    message = #found == 0 and ("SubscriptionNotFound: this sign-in sees no subscription '%s'")
-      :format(name) or ("several subscriptions are named '%s':\n%s"):format(name, describe(found)),
+  return errors.fail { code = "conflict", op = "subscriptions",
+    message = ("several subscriptions are named '%s':\n%s"):format(name, describe(found)),
     remedy = "choose with --subscription ID" }
 end
 

@@ -5,6 +5,7 @@ local errors = require "arclua.errors"
 local graph = require "arclua.arm.graph"
 local kql = require "arclua.arm.kql"
 local resource_id = require "arclua.resource_id"
+local scope = require "arclua.scope"
 
 local search = {}
 
@@ -81,9 +82,7 @@ local function check_subscriptions(azure, subscriptions)
   end
   for _, id in ipairs(subscriptions) do
     if not seen[id:lower()] then
-      return errors.fail { code = "notfound", op = "subscriptions",
-        message = ("SubscriptionNotFound: this sign-in sees no subscription '%s'"):format(id),
-        remedy = "`--all-subscriptions` takes all that it sees" }
+      return scope.unknown(id, visible)
     end
   end
   return true

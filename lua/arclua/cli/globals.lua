@@ -21,8 +21,8 @@ local globals = {}
 globals.OPTIONS = {
   { flag = "--cloud", key = "cloud", env = "ARCLUA_CLOUD", arg = "NAME|FILE|URL",
     text = "public, usgov, china, a cloud file, or the https address of an ARM" },
-  { flag = "--subscription", key = "subscription", env = "ARCLUA_SUBSCRIPTION", arg = "ID",
-    many = true, text = "Look at this subscription, by ID or name (repeatable)" },
+  { flag = "--subscription", key = "subscription", env = "ARCLUA_SUBSCRIPTION", arg = "ID|NAME",
+    many = true, text = "Look at this subscription (repeatable)" },
   { flag = "--all-subscriptions", key = "all_subscriptions", env = "ARCLUA_ALL_SUBSCRIPTIONS",
     text = "Look at every visible subscription" },
   { flag = "--refresh", key = "refresh", env = "ARCLUA_REFRESH",
