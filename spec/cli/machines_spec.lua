@@ -307,6 +307,16 @@ describe("arclua", function()
       assert.equal("emulator ", (after("emu")))
     end)
 
+    it("knows the options of every command", function()
+      local without = { run = true, repl = true, version = true, help = true }
+      for _, name in ipairs(require("arclua.cli").COMMANDS) do
+        if not without[name] then
+          assert.is_function(require("arclua.cli." .. name).parser,
+            ("arclua.cli.%s: completion reads its field parser"):format(name))
+        end
+      end
+    end)
+
     it_runs("leaves files to the shell", function()
       for _, words in ipairs { { "run", "" }, { "machines", "--ids", "" }, { "--config", "" },
         { "exec", "a", "--", "" } } do

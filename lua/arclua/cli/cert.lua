@@ -190,4 +190,6 @@ function cert.run(argv, base)
   return 0
 end
 
+cert.parser = parser -- for completion
+
 return cert
