@@ -89,6 +89,15 @@ local function broken(page, link)
 end
 
 describe("the documentation", function()
+  it("names specs that are there for every complaint it answers", function()
+    local text, count = assert(core.sys.read_file "docs/from-az-ssh.md"), 0
+    for name in text:gmatch "`([%w_/]+_spec)`" do
+      count = count + 1
+      assert.truthy(core.sys.stat("spec/" .. name .. ".lua"), name)
+    end
+    assert.is_true(count > 30)
+  end)
+
   it("has the reference that its generator prints", function()
     assert.is_true(api.page() == read "docs/api.md",
       "docs/api.md is old: lua5.4 docs/api.lua > docs/api.md")
