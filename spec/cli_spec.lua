@@ -169,6 +169,17 @@ describe("arclua", function()
       os.remove(path)
     end)
 
+    it_runs("extensions.lua lists what is installed, failures last", function()
+      local machine = cli.e:machine "web-01"
+      machine.extensions = {
+        { name = "a", publisher = "P", type = "Bad", version = "1.0", state = "Failed" },
+        { name = "b", publisher = "P", type = "Good", version = "1.1", state = "Succeeded" } }
+      local ended = run { "run", "scripts/extensions.lua", "-g", "rg-prod" }
+      machine.extensions = {}
+      assert.equal(5, ended.status, ended.err)
+      assert.equal("web-01: P/Good 1.1 Succeeded\nweb-01: P/Bad 1.0 Failed\n", ended.out)
+    end)
+
     it_runs("take the program's global options", function()
       local ended = run { "--subscription", "00000000-0000-0000-0000-00000000dead", "-e", [[
         local az, err = require "arclua".login()

@@ -5,9 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "azure/armerr.h"
 #include "azure/json.h"
-#include "crypto/digest.h"
 #include "util/err.h"
 
 enum {
@@ -16,17 +14,11 @@ enum {
   OWN_HEADERS = 6
 };
 
-static struct arc_err *add_facts(struct arc_err *err,
-                                 const struct arc_http_op *http) {
-  if (!err->refs) {
-    return err;
-  }
-  const char *id = arc_http_header(http, "x-ms-request-id");
-  err->retry_after = arc_http_retry_after(http);
-  if (id) {
-    arc_err_track(err, id);
-  }
-  return err;
+static void add_facts(struct arc_err *err, const struct arc_arm_op *arm) {
+  const char *id = arc_http_header(arm->http, "x-ms-request-id");
+  err->retry_after = arc_http_retry_after(arm->http);
+  arc_err_track(err, id ? id : arm->client_id);
+  err->op = arm->op.cls->name;
 }
 
 static struct arc_err *bad_answer(const struct arc_arm_op *arm) {
@@ -45,7 +37,8 @@ static struct arc_err *read_answer(struct arc_arm_op *arm) {
   size_t n = arc_buf_len(&http->body);
   struct arc_err *err = NULL;
   if (http->status < 200 || http->status > 299) {
-    return arc_arm_error(http->status, body, n, arm->list_credentials);
+    return arc_arm_error(http->status, body, n, arm->list_credentials,
+                         &arm->facts);
   }
   if (arm->list_credentials) {
     arm->info = arc_relayinfo_parse(body, n, &err);
@@ -59,8 +52,7 @@ static void answered(struct arc_op *op, void *arg) {
   struct arc_arm_op *arm = arg;
   struct arc_err *err = op->err ? arc_err_ref(op->err) : read_answer(arm);
   if (err && err->refs) {
-    err = add_facts(err, arm->http);
-    err->op = arm->op.cls->name;
+    add_facts(err, arm);
   }
   arc_buf_free(&arm->http->body);
   arc_op_finish(&arm->op, err);
@@ -89,6 +81,27 @@ static bool gives(const struct arc_arm_request *request, const char *name) {
     }
   }
   return false;
+}
+
+static const char *given_id(const struct arc_arm_request *request) {
+  for (size_t i = 0; i < request->n_headers; i++) {
+    const struct arc_http_header *header = &request->headers[i];
+    if (header->value && !strcasecmp(header->name, "x-ms-client-request-id")) {
+      return header->value;
+    }
+  }
+  return NULL;
+}
+
+/* The caller's id of the request, else a new one. */
+static bool choose_id(struct arc_arm_op *arm,
+                      const struct arc_arm_request *request) {
+  const char *given = given_id(request);
+  if (given && strlen(given) < sizeof arm->client_id) {
+    memcpy(arm->client_id, given, strlen(given) + 1);
+    return true;
+  }
+  return arc_crypto_uuid(arm->client_id);
 }
 
 /* The headers that ARM wants, unless the caller has its own, and the
@@ -126,12 +139,12 @@ static bool needs_length(const struct arc_arm_request *request) {
          strcmp(method, "DELETE") != 0;
 }
 
-static struct arc_op *send_request(struct arc_loop *loop,
+static struct arc_op *send_request(struct arc_arm_op *arm,
                                    const struct arc_arm_request *request) {
-  char id[ARC_UUID_SIZE];
   size_t n = 0;
   struct arc_http_header *headers =
-      arc_crypto_uuid(id) ? join_headers(request, id, &n) : NULL;
+      choose_id(arm, request) ? join_headers(request, arm->client_id, &n)
+                              : NULL;
   if (!headers) {
     return NULL;
   }
@@ -147,8 +160,9 @@ static struct arc_op *send_request(struct arc_loop *loop,
       .deadline = request->deadline,
       .connect_timeout = CONNECT_SECONDS,
       .max_body = ANSWER_MAX,
+      .compressed = true,
       .secret = request->list_credentials};
-  struct arc_op *op = arc_http_request(loop, &http);
+  struct arc_op *op = arc_http_request(arm->op.loop, &http);
   free(headers);
   return op;
 }
@@ -166,7 +180,7 @@ struct arc_op *arc_arm_request(struct arc_loop *loop,
     return NULL;
   }
   arm->list_credentials = request->list_credentials;
-  arm->http = (struct arc_http_op *)send_request(loop, request);
+  arm->http = (struct arc_http_op *)send_request(arm, request);
   if (arm->http) {
     arm->http->op.notify = answered;
     arm->http->op.notify_arg = arm;

@@ -4,7 +4,9 @@
 
 #include <jansson.h>
 
+#include "azure/armerr.h"
 #include "azure/relayinfo.h"
+#include "crypto/digest.h"
 #include "loop/loop.h"
 #include "net/http.h"
 
@@ -26,12 +28,15 @@ struct arc_arm_op {
   struct arc_op op;
   struct arc_http_op *http; /* its status and headers stay readable */
   bool list_credentials;
-  json_t *value;              /* NULL when there was no body */
-  struct arc_relayinfo *info; /* of listCredentials */
+  char client_id[ARC_UUID_SIZE]; /* by which ARM's support finds it, too */
+  struct arc_arm_facts facts;    /* of an error */
+  json_t *value;                 /* NULL when there was no body */
+  struct arc_relayinfo *info;    /* of listCredentials */
 };
 
-/* One request. An answer that is not 2xx is an error with ARM's reason, its
- * status, retry_after and request id. NULL without memory. */
+/* One request; the answer may come compressed. An answer that is not 2xx is an
+ * error with ARM's reason, its status, retry_after and request id (that of our
+ * side when ARM gave none). NULL without memory. */
 struct arc_op *arc_arm_request(struct arc_loop *loop,
                                const struct arc_arm_request *request);
 

@@ -30,6 +30,7 @@ static const struct arc_opt request_options[] = {
 static const struct arc_opt credentials_options[] = {
     {"url", ARC_OPT_STRING, offsetof(struct options, url), true, 0, 0},
     {"token", ARC_OPT_SECRET, offsetof(struct options, token), true, 0, 0},
+    {"headers", ARC_OPT_ANY, 0, false, 0, 0},
     {"ca", ARC_OPT_STRING, offsetof(struct options, ca), false, 0, 0},
     {"timeout", ARC_OPT_NUMBER, offsetof(struct options, timeout), false, 0,
      1e9},
@@ -98,14 +99,11 @@ static void set_text(lua_State *L, const char *key, const char *text) {
 }
 
 static void push_page(lua_State *L, const struct arc_arm_op *arm) {
-  static const char *const wanted[] = {"x-ms-ratelimit-*",
-                                       "x-ms-user-quota-*",
-                                       "x-ms-tenant-subscription-limit-hit",
-                                       "location",
-                                       "azure-asyncoperation",
-                                       "etag",
-                                       "www-authenticate",
-                                       NULL};
+  static const char *const wanted[] = {
+      "x-ms-ratelimit-*",     "x-ms-user-quota-*",
+      "x-ms-tenant-*",        "location",
+      "azure-asyncoperation", "etag",
+      "www-authenticate",     NULL};
   double wait = arc_http_retry_after(arm->http);
   lua_createtable(L, 0, 6);
   lua_pushinteger(L, arm->http->status);
@@ -122,10 +120,20 @@ static void push_page(lua_State *L, const struct arc_arm_op *arm) {
   lua_setfield(L, -2, "headers");
 }
 
+static void set_facts(lua_State *L, const struct arc_arm_facts *facts) {
+  set_text(L, "service_code", *facts->code ? facts->code : NULL);
+  set_text(L, "target", *facts->target ? facts->target : NULL);
+}
+
 /* value or nil, nil or err, the page unless no answer came */
 static int push_result(lua_State *L, struct arc_arm_op *arm) {
   if (arm->op.err) {
     arc_pusherror(L, arm->op.err);
+    set_facts(L, &arm->facts);
+    if (arm->http) {
+      set_text(L, "correlation_id",
+               arc_http_header(arm->http, "x-ms-correlation-request-id"));
+    }
   } else {
     lua_pushnil(L);
   }
@@ -192,14 +200,26 @@ static int l_relay_credentials(lua_State *L) {
   lua_settop(L, 1);
   arc_checkoptions(L, 1, credentials_options, &opts);
   fill(L, &opts, &request);
+  request.headers = arc_checkheaders(L, 1, 0, &request.n_headers);
   return arc_await(L, arc_arm_request(arc_getloop(L), &request),
                    finish_credentials);
+}
+
+static int l_failure(lua_State *L) {
+  struct arc_arm_facts facts;
+  size_t n;
+  int status = (int)luaL_checkinteger(L, 1);
+  const char *text = luaL_checklstring(L, 2, &n);
+  arc_pushfailnew(L, arc_arm_error(status, text, n, false, &facts));
+  set_facts(L, &facts);
+  return 1;
 }
 
 void arc_openarm(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"request", l_request},
       {"relay_credentials", l_relay_credentials},
+      {"failure", l_failure},
       {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "arm");

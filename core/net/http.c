@@ -221,6 +221,9 @@ static struct arc_err *prepare(struct arc_http_op *http,
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, http);
+  if (request->compressed) {
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+  }
   return NULL;
 }
 

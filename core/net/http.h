@@ -27,6 +27,8 @@ struct arc_http_request {
   double connect_timeout; /* seconds */
   size_t max_body;        /* a larger answer fails with http.too-large */
   bool secret;            /* wipe the answer's body */
+  bool compressed;        /* the answer may come by gzip; max_body counts what
+                             it unfolds to */
 };
 
 struct arc_http_op {

@@ -10,6 +10,9 @@ const struct arc_reason arc_reasons[] = {
      "message names; a new role takes some minutes to count"},
     {"arm.bad-request", ARC_E_CONFIG, false,
      "correct the value that the message names"},
+    {"arm.busy", ARC_E_CONFLICT, true,
+     "another operation on this resource is under way: wait for its end, then "
+     "try again"},
     {"arm.conflict", ARC_E_CONFLICT, false,
      "another change is under way, or a lock forbids it: wait or remove the "
      "lock, then try again"},
@@ -18,6 +21,20 @@ const struct arc_reason arc_reasons[] = {
      "machines` lists what you can see"},
     {"arm.not-found", ARC_E_NOTFOUND, false,
      "check the resource ID, and that you may read it"},
+    {"arm.operation-failed", ARC_E_UNKNOWN, false,
+     "Azure took the request and could not carry it out, as the message says: "
+     "mend that, then send it again"},
+    {"arm.operation-timeout", ARC_E_TIMEOUT, false,
+     "the operation goes on in Azure: look at the resource later, or wait "
+     "longer"},
+    {"arm.operation-unknown", ARC_E_UNKNOWN, false,
+     "how the operation ended cannot be read: look at the resource itself"},
+    {"arm.outcome-unknown", ARC_E_UNKNOWN, false,
+     "whether Azure carried the request out is unknown, so it was not sent "
+     "again: look at the resource first"},
+    {"arm.precondition-failed", ARC_E_CONFLICT, false,
+     "somebody else changed it meanwhile: read it again, and send the change "
+     "with its new ETag"},
     {"arm.provider-not-registered", ARC_E_CONFIG, false,
      "an Owner registers it once: az provider register --namespace "
      "Microsoft.HybridConnectivity"},
@@ -33,6 +50,9 @@ const struct arc_reason arc_reasons[] = {
      "lower --parallel"},
     {"arm.token-refused", ARC_E_AUTH, false,
      "sign in again: the token has expired or is for another tenant or cloud"},
+    {"arm.wrong-tenant", ARC_E_AUTH, false,
+     "the subscription belongs to another tenant than the token: name it with "
+     "--tenant"},
     {"cred.az-failed", ARC_E_AUTH, false,
      "run `az account get-access-token` to see what is wrong, often `az "
      "login` mends it"},

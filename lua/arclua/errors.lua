@@ -62,14 +62,23 @@ function errors.is(value)
   return type(value) == "table" and getmetatable(value) == core.error_meta
 end
 
+-- By what names Azure's support finds the request.
+local function ids(err)
+  if not err.correlation_id or not err.tracking_id then
+    return ""
+  end
+  return ("\n  request id %s, correlation id %s"):format(err.tracking_id, err.correlation_id)
+end
+
 local function with_remedy(text, err)
   if err.remedy and not text:find(err.remedy, 1, true) then
     text = text .. "\n  " .. err.remedy
   end
-  return text
+  return text .. ids(err)
 end
 
---- The text for people: message, then the remedy on a second line.
+--- The text for people: message, then the remedy on a second line; of ARM's errors also the ids by
+--- which Azure's support finds the request.
 ---@param err any  what is no error value is turned into text
 ---@return string
 function errors.describe(err)

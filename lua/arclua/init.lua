@@ -9,8 +9,9 @@ local arc = {
 }
 
 --- Parts that are modules of their own.
-local MODULES = { accounts = "arclua.accounts", credential = "arclua.credential",
-  json = "arclua.json", emulator = "arclua.emulator", map = "arclua.map", errors = "arclua.errors" }
+local MODULES = { accounts = "arclua.accounts", arm = "arclua.arm",
+  credential = "arclua.credential", json = "arclua.json", emulator = "arclua.emulator",
+  map = "arclua.map", errors = "arclua.errors" }
 
 --- Signs in: cloud and credential are chosen, the first token is asked for.
 --- Raises: unknown options.
@@ -48,13 +49,6 @@ end
 arc.cli = setmetatable({}, { __index = function(_, name)
   if name == "parse" then
     return require("arclua.cli.parse").parse
-  end
-end })
-
---- ARM requests with an arc.login: arc.arm.request(az, { url = path, method =?, body =? }).
-arc.arm = setmetatable({}, { __index = function(_, name)
-  if name == "request" then
-    return require("arclua.arm.request")
   end
 end })
 

@@ -76,6 +76,12 @@ function resource_id.segment(text)
   return (text:gsub("[^%w%-._~()]", escape))
 end
 
+--- A path or parameter's name with what a URL cannot hold encoded; what is encoded stays so.
+---@return string
+function resource_id.clean(path)
+  return (path:gsub("[^%w%-._~!$&'()*+,;=:@/%%]", escape))
+end
+
 --- The ID as a URL path: each segment encoded, one leading slash.
 ---@return string
 function resource_id.path(id)

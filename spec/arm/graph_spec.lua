@@ -56,7 +56,6 @@ describe("Resource Graph", function()
     assert.equal(3, #client.sent)
     for i, sent in ipairs(client.sent) do
       assert.equal("POST", sent.method)
-      assert.equal("graph", sent.bucket)
       assert.equal("Resources", sent.body.query)
       assert.same({ "s1" }, sent.body.subscriptions)
       assert.equal(1000, sent.body.options["$top"])
@@ -86,22 +85,6 @@ describe("Resource Graph", function()
     local none, err = run { { data = { columns = { { name = "id" } }, rows = { {} } } } }
     assert.is_nil(none)
     assert.equal("http.bad-answer", err.reason)
-  end)
-
-  it("waits while the quota is spent (54)", function()
-    local function spent(text)
-      local _, _, client = run { { page({ "a" }, "t"), headers = {
-        ["x-ms-user-quota-remaining"] = "0", ["x-ms-user-quota-resets-after"] = text } },
-        page { "b" } }
-      return client.slept
-    end
-    assert.same({ 5 }, spent "00:00:05")
-    assert.same({ 62 }, spent "00:01:02")
-    assert.same({ 5 }, spent "soon")
-    assert.same({ 5 }, spent(nil))
-    local _, _, client = run { { page({ "a" }, "t"), headers = {
-      ["x-ms-user-quota-remaining"] = "14" } }, page { "b" } }
-    assert.same({}, client.slept)
   end)
 
   it("asks for 1,500 subscriptions in two requests, each ID once (56, 61)", function()

@@ -443,8 +443,17 @@ describe("arm request", function()
       "arm.provider-not-registered" },
     { 409, '{"error":{"code":"MissingSubscriptionRegistration"}}', "arm.provider-not-registered",
       "MissingSubscriptionRegistration" },
-    { 409, '{"code":"HCRP409","message":"m"}', "arm.conflict", "HCRP409: m" },
-    { 412, '{"Message":"m"}', "arm.conflict", "m" },
+    { 409, '{"code":"HCRP409","message":"m"}', "arm.busy", "HCRP409: m" },
+    { 409, '{"error":{"code":"ScopeLocked","message":"m"}}', "arm.conflict" },
+    { 412, '{"Message":"m"}', "arm.precondition-failed", "m" },
+    { 401, '{"error":{"code":"InvalidAuthenticationTokenTenant","message":"m"}}',
+      "arm.wrong-tenant" },
+    { 400, '{"error":{"code":"BadRequest","message":"m","details":[{"code":"x","message":"m"},' ..
+      '{"message":"at wher on line [1,13]"}]}}', "arm.bad-request",
+      "BadRequest: m; at wher on line [1,13]" },
+    { 404, '{"error":{"code":"NoRegisteredProviderFound","message":"The supported api-versions ' ..
+      "are '2021-04-01'. The supported locations are 'x'.\"}}", "arm.bad-request" },
+    { 501, "", "arm.server-error", "status 501" },
     { 400, '{"error":{"code":"BadRequest","message":"Please provide below info when asking for '
       .. 'support: timestamp = T","details":[{"code":"InvalidQuery","message":"x"},{"message":'
       .. '"parsed at \'wher\' on line [1,13]"}]}}', "arm.bad-request",
@@ -472,8 +481,79 @@ describe("arm request", function()
       assert.equal("arm.request", err.op)
       assert.equal(row[1], page.status)
       assert.equal(row[4] or err.message, err.message)
+      local passes = { [408] = true, [429] = true, [500] = true, [502] = true, [503] = true }
+      assert.equal(passes[row[1]] or err.reason == "arm.busy" or false, err.retryable)
     end)
   end
+
+  it("keeps ARM's own words of an error, and its ids", function()
+    local _, err = arm("409 No", [[{"error":{"code":"MissingSubscriptionRegistration","message":"m",
+      "details":[{"target":"Microsoft.HybridConnectivity"}]}}]],
+      { ["x-ms-request-id"] = "rid", ["x-ms-correlation-request-id"] = "cid" })
+    assert.equal("MissingSubscriptionRegistration", err.service_code)
+    assert.equal("Microsoft.HybridConnectivity", err.target)
+    assert.equal("cid", err.correlation_id)
+    _, err = arm("404 No", '{"error":{"code":"HCRP404","target":"a/b"}}')
+    assert.equal("a/b", err.target)
+    _, err = arm("500 No", "", {}, { headers = { ["x-ms-client-request-id"] = "mine" } })
+    assert.equal("mine", err.tracking_id)
+    assert.is_nil(err.service_code)
+    err = core.arm.failure(404, '{"error":{"code":"X","message":"y"}}')
+    assert.same({ "arm.not-found", "X", 404 }, { err.reason, err.service_code, err.status })
+  end)
+
+  it("unfolds a compressed answer, to its limit", function()
+    local packed = core.crypto.unbase64 "H4sIAAAAAAACA6tWSlSyMqwFAK+sG1YHAAAA"
+    local value, err, _, head = arm("200 OK", packed, { ["Content-Encoding"] = "gzip" })
+    assert.is_nil(err)
+    assert.same({ a = 1 }, value)
+    assert.truthy(head:find("\r\nAccept-Encoding: gzip\r\n", 1, true))
+  end)
+
+  -- 100 MB that come as 100 KB, and 33 MB that come as they are.
+  it("ends an answer that is larger than ARM sends", function()
+    local pipe <close> = assert(io.popen "head -c 100000000 /dev/zero | tr '\\0' ' ' | gzip -c")
+    local value, err = arm("200 OK", pipe:read "a", { ["Content-Encoding"] = "gzip" })
+    assert.is_nil(value)
+    assert.equal("http.too-large", err.reason)
+    value, err = arm("200 OK", '{"a":"' .. ("x"):rep(33 << 20) .. '"}')
+    assert.is_nil(value)
+    assert.equal("http.too-large", err.reason)
+    value, err = arm("500 No", ("x"):rep(1 << 20))
+    assert.is_nil(value)
+    assert.equal("arm.server-error", err.reason)
+    assert.is_true(#err.message < 300)
+  end)
+
+  it("is true without a body, however its end is told", function()
+    for _, text in ipairs { "HTTP/1.1 204 No Content\r\n\r\n",
+      "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+      "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" } do
+      local results = peer.serve(text, function(url)
+        return core.arm.request { url = url, token = TOKEN, method = "PUT" }
+      end)
+      assert.is_true(results[1])
+    end
+  end)
+
+  it("reads how long to wait, in all its forms", function()
+    local cases = { [{ ["retry-after-ms"] = "1500", ["Retry-After"] = "9" }] = 1.5,
+      [{ ["x-ms-retry-after-ms"] = "250" }] = 0.25, [{ ["Retry-After"] = "17" }] = 17,
+      [{ ["Retry-After"] = "Fri, 01 Jan 2021 00:00:00 GMT" }] = 0,
+      [{ ["Retry-After"] = "-5" }] = false, [{ ["Retry-After"] = "soon" }] = false }
+    for fields, want in pairs(cases) do
+      local _, err = arm("503 No", "", fields)
+      assert.equal(want or nil, err.retry_after)
+    end
+  end)
+
+  it("takes long headers: two links of 4 KB", function()
+    local link = "https://arm/" .. ("x"):rep(4000)
+    local _, _, page = arm("202 Accepted", "", { Location = link, ["Azure-AsyncOperation"] = link,
+      ["X-More"] = ("y"):rep(4000) })
+    assert.equal(link, page.headers.location)
+    assert.equal(link, page.headers["azure-asyncoperation"])
+  end)
 end)
 
 describe("relay credentials from arm", function()
@@ -496,6 +576,8 @@ describe("relay credentials from arm", function()
   it("tell what is missing", function()
     assert.equal("arm.setup-needed", list("412 Precondition Failed", "")[2].reason)
     assert.equal(412, list("412 Precondition Failed", "")[2].status)
+    assert.equal("arm.setup-needed", list("412 ", "")[2].reason)
+    assert.equal("arm.setup-needed", list("412", "")[2].reason)
     assert.equal("arm.not-found", list("404 No", "")[2].reason)
     assert.equal("relay.bad-credentials", list("200 OK", '{"relay":{}}')[2].reason)
     assert.equal("relay.bad-credentials", list("200 OK", "<html>")[2].reason)

@@ -61,8 +61,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int status = 200 + fuzz_byte(&in) * 2;
   status += fuzz_byte(&in) & 1;
   const char *text = (const char *)in.at;
-  check_error(arc_arm_error(status, text, in.left, false), status);
-  check_error(arc_arm_error(status, text, in.left, true), status);
+  struct arc_arm_facts facts;
+  check_error(arc_arm_error(status, text, in.left, false, &facts), status);
+  check_error(arc_arm_error(status, text, in.left, true, &facts), status);
+  DEMAND(strlen(facts.code) < sizeof facts.code);
+  DEMAND(strlen(facts.target) < sizeof facts.target);
   check_error(arc_token_error(status, text, in.left), status);
   check_expiry(text, in.left);
   if (in.left) {

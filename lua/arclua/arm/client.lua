@@ -1,176 +1,180 @@
 -- SPDX-License-Identifier: MIT
--- Requests to ARM: token, pacing, retries, pages. The token goes to the cloud's ARM host only.
-local backoff = require "arclua.backoff"
-local real = require "arclua.core"
+-- Any resource of ARM, any api-version: requests, lists, long-running operations, batches. The
+-- token goes to the cloud's ARM host only.
+local batch = require "arclua.arm.batch"
+local check = require "arclua.check"
 local errors = require "arclua.errors"
-local json = require "arclua.json"
-local pace = require "arclua.arm.pace"
+local operation = require "arclua.arm.operation"
+local pages = require "arclua.arm.pages"
+local senders = require "arclua.arm.sender"
 
-local Client = {}
+local Client = setmetatable({}, senders.Sender)
 Client.__index = Client
 Client.__name = "arclua.arm"
 
-local RETRIES, BASE, CAP, MAX_WAIT = 4, 0.8, 60, 300
--- More pages than any subscription has; an endless chain of links ends here.
-local MAX_PAGES = 10000
+---@class arclua.ArmRequest
+---@field path string?         from "/subscriptions/..."; what a URL cannot hold is encoded
+---@field api_version string?  needed with path
+---@field query string|table<string, string|number>|nil  more parameters: "$filter=..." encoded, or
+---   by name, which are encoded here
+---@field url string?          instead of path: a link of this cloud's ARM, sent as it is
+---@field method string?       default GET
+---@field body table|string|nil  sent as JSON; a string is JSON already
+---@field headers table<string, string>?
+---@field if_match string?     an ETag: only if the resource is still so; "*": only if it is there
+---@field if_none_match string?  "*": only if it is not there yet
+---@field timeout number?      seconds for each try; default 60
+---@field replay boolean?      whether it may be sent again when an answer was lost; default true,
+---   but not for POST, PATCH and a PUT that runs a command
+---@field wait boolean|number|nil  follow a long-running operation to its end: true, or seconds
+---   (3600)
+---@field final string?        "async": the result of a POST is in the operation's last state
+---@field progress fun(status: string)?  told how far a long-running operation is, at each look
 
----@class arclua.ArmSpec
----@field cloud arclua.Cloud
----@field credential arclua.Credential
----@field log fun(level: string, text: string)?
----@field primitives table?
+---@class arclua.ArmAnswer
+---@field status integer
+---@field etag string?
+---@field operation arclua.ArmOperation?  began here and is not over: for az.arm:poll
+---@field retry_after number?
+---@field request_id string?
+---@field correlation_id string?
+---@field headers table<string, string>  some of them, names in lower case
+
+local RULES = { path = "string", api_version = "string", query = "string|table", url = "string",
+  method = "string", body = "table|string", headers = "table", if_match = "string",
+  if_none_match = "string", timeout = "number", replay = "boolean", wait = "boolean|number",
+  final = "string", progress = "function" }
+
+local LIST_RULES = { path = "string", api_version = "string", query = "string|table",
+  url = "string", headers = "table", timeout = "number", each = "function" }
 
 ---@param spec arclua.ArmSpec
 ---@return arclua.ArmClient
 local function new(spec)
-  local core = spec.primitives or real
-  return setmetatable({ cloud = spec.cloud, credential = spec.credential, core = core,
-    pace = pace.new(core), log = spec.log or function() end }, Client)
+  return setmetatable(senders.new(spec), Client)
 end
 
-local function challenge(core, page)
-  local header = page and page.headers and page.headers["www-authenticate"]
-  local encoded = header and header:match 'claims="([^"]+)"'
-  return encoded and core.crypto.unbase64(encoded) or nil
+local function foreign(url)
+  return errors.fail { code = "config", op = "arm.request",
+    message = ("'%s' is not of this cloud's ARM"):format(url:match "^[^?]*"),
+    remedy = "the sign-in's token goes to ARM only: name the path, or a link that ARM gave" }
 end
 
--- A request with the current token; a refused token is replaced once.
-local function authorised(self, send)
-  local secret, info = self.credential:token(self.cloud.scope)
-  if not secret then
-    return nil, info
-  end
-  local value, err, page = send(secret)
-  if value ~= nil or err.status ~= 401 then
-    return value, err, page
-  end
-  secret, info = self.credential:token(self.cloud.scope,
-    { stale = secret, claims = challenge(self.core, page) })
-  if not secret then
-    return nil, info
-  end
-  return send(secret)
-end
-
--- send(token) with pacing and retries, and the shared pause when ARM says "too many".
-local function repeated(self, subscription, kind, send)
-  local function paced(secret)
-    local ok, err = self.pace:take(subscription, kind)
-    if not ok then
-      return nil, err
+-- The URL that options mean. Raises: neither path nor url.
+local function target(self, opts, level)
+  if opts.url then
+    if not self:owns(opts.url) then
+      return foreign(opts.url)
     end
-    local value, why, page = send(secret)
-    if value == nil and why.code == "throttled" and why.retry_after then
-      self.pace:pause(subscription, kind, math.min(why.retry_after, MAX_WAIT))
-    end
-    return value, why, page
+    return opts.url
+  elseif not opts.path or not opts.api_version then
+    error(("option '%s' is missing"):format(opts.path and "api_version" or "path"), level + 1)
+  elseif opts.path:sub(1, 1) ~= "/" then
+    error("option 'path': '/...' expected, got '" .. opts.path .. "'", level + 1)
   end
-  return backoff.run({
-    retries = RETRIES, base = BASE, cap = CAP, max_wait = MAX_WAIT, sleep = self.core.sleep,
-    before = function(delay, err)
-      self.log("info", ("ARM: %s; trying again in %.1f s"):format(tostring(err), delay))
-    end,
-  }, function()
-    return authorised(self, paced)
-  end)
+  return self:url(opts.path, opts.api_version, opts.query)
 end
 
---- The URL of a path on this cloud's ARM.
----@return string
-function Client:url(path, api_version, query)
-  return ("%s%s?api-version=%s%s"):format(self.cloud.resource_manager, path, api_version,
-    query and "&" .. query or "")
+local function wait_options(opts)
+  return { timeout = type(opts.wait) == "number" and opts.wait or nil, final = opts.final,
+    progress = opts.progress }
 end
 
--- Whether a link leads to the host that may see the token.
-local function own(self, url)
-  local origin = self.cloud.resource_manager
-  return url:sub(1, #origin):lower() == origin:lower() and url:sub(#origin + 1, #origin + 1) == "/"
-end
-
-local function subscription_of(url)
-  return (url:lower():match "/subscriptions/([^/?]+)") or "tenant"
-end
-
-local function answered(value, err, page)
+--- One request, paced, repeated when ARM throttles or fails, signed in as az. ARM's errors hold its
+--- own words, too: err.service_code ("ResourceNotFound"), err.target, and for Azure's support
+--- err.tracking_id and err.correlation_id.
+--- Raises: path or api_version is missing, unknown options.
+--- Errors: ARM's (err.reason, err.status), and the network's; with wait also
+--- arm.operation-failed, arm.operation-timeout and arm.operation-unknown, whose err.operation
+--- az.arm:poll takes.
+---@param opts arclua.ArmRequest
+---@return any value, arclua.Error? err, arclua.ArmAnswer? answer  value: the decoded JSON (null
+---   members left out), true when there is no body
+function Client:request(opts)
+  opts = check.options(opts, RULES)
+  local url, err = target(self, opts, 2)
+  if not url then
+    return nil, err
+  end
+  local request = setmetatable({ url = url }, { __index = opts })
+  local value, page
+  value, err, page = self:exchange(request)
   if value == nil then
-    return nil, err or errors.new { reason = "http.bad-answer", op = "arm.request",
-      message = "ARM answered without a value" }, page
+    return nil, err, page
+  end
+  local began
+  began, err = operation.of(self, opts.method or "GET", url, value, page)
+  if err then
+    return nil, err, page
+  elseif began and opts.wait then
+    return operation.wait(self, began, wait_options(opts))
+  elseif began then
+    page.operation = began
   end
   return value, nil, page
 end
 
---- One logical request: { url, method = "GET", body = table?, bucket = "graph"? }. bucket: what
---- its pace is kept by, when that is not the method.
----@return any value, arclua.Error? err, arclua.ArmPage? page
-function Client:request(opts)
-  local method = opts.method or "GET"
-  local kind = opts.bucket or (method == "GET" and "read" or "write")
-  return repeated(self, subscription_of(opts.url), kind, function(secret)
-    self.log("debug", method .. " " .. opts.url)
-    return answered(self.core.arm.request {
-      url = opts.url, method = method, token = secret, ca = self.cloud.ca,
-      body = opts.body and json.encode(opts.body),
-    })
-  end)
-end
-
---- POST listCredentials: relayinfo | nil, err.
----@return arclua.RelayInfo|nil, arclua.Error?
-function Client:relay_credentials(url)
-  return repeated(self, subscription_of(url), "write", function(secret)
-    self.log("debug", "POST " .. url)
-    return self.core.arm.relay_credentials { url = url, token = secret, ca = self.cloud.ca }
-  end)
-end
-
--- The link to the next page, nil on the last: link | nil, what is wrong.
-local function next_link(self, value, page, seen, count)
-  if type(value) ~= "table" or type(value.value) ~= "table" then
-    return nil, "a list has no 'value'"
+--- Follows a long-running operation to its end: the resource (PUT, PATCH), the result (POST), true
+--- (DELETE).
+--- Raises: not an operation, unknown options.
+--- Errors: arm.operation-failed (Azure's words), arm.operation-timeout (it goes on there),
+--- arm.operation-unknown, and those of az.arm:request.
+---@param it arclua.ArmOperation  answer.operation, also of an earlier run
+---@param opts { timeout: number?, final: string?, progress: fun(status: string)? }?  timeout:
+---   seconds, default 3600
+---@return any value, arclua.Error? err, arclua.ArmAnswer? answer
+function Client:poll(it, opts)
+  opts = check.options(opts, { timeout = "number", final = "string", progress = "function" })
+  if type(it) ~= "table" or type(it.poll) ~= "string" or type(it.url) ~= "string" then
+    error("operation: what az.arm:request gave expected", 2)
   end
-  local link = value.nextLink or page and page.next_link
-  if not link then
-    return nil
-  elseif seen[link] then
-    return nil, "a nextLink leads back to an earlier page"
-  elseif count > MAX_PAGES then
-    return nil, "more than " .. MAX_PAGES .. " pages"
-  elseif not own(self, link) then
-    return nil, "a nextLink leads to another host"
-  end
-  return link
-end
-
-local function add(out, entries, each)
-  for _, entry in ipairs(entries) do
-    if each then
-      entry = each(entry)
+  for _, url in ipairs { it.poll, it.url, it.location } do
+    if not self:owns(url) then
+      return foreign(url)
     end
-    out[#out + 1] = entry
   end
+  return operation.wait(self, it, opts)
 end
 
---- All entries of a paged list. each(entry) may translate; nil leaves an entry out.
----@param url string
+--- All entries of a list, whatever the number of its pages. (Rows of Resource Graph: az:query.)
+--- Raises: as az.arm:request; each is no function.
+--- Errors: as az.arm:request; protocol (http.bad-answer) when a link leads to another host, or
+--- the pages have no end.
+---@param opts { path: string?, api_version: string?, query: string|table|nil, url: string?,
+---   headers: table?, timeout: number?, each: (fun(entry: table): any)? }|string  as of
+---   az.arm:request; each translates an entry, or leaves it out by giving nil; a string: the URL
 ---@param each (fun(entry: table): any)?
 ---@return any[]|nil, arclua.Error?
-function Client:list(url, each)
-  local out, seen, count = {}, {}, 0
-  while url do
-    local value, err, page = self:request { url = url }
-    if value == nil then
+function Client:list(opts, each)
+  opts = check.options(type(opts) == "string" and { url = opts } or opts, LIST_RULES)
+  local url, err = target(self, opts, 2)
+  if not url then
+    return nil, err
+  end
+  return pages.all(self, { url = url, headers = opts.headers, timeout = opts.timeout },
+    each or opts.each)
+end
+
+--- Several GETs, 20 in one request to ARM. Each entry is allowed, counted and answered by itself.
+--- Raises: as az.arm:request, an entry that is no GET.
+--- Errors: those that concern all: no token, no network.
+---@param list arclua.ArmRequest[]
+---@return { value: any, err: arclua.Error?, status: integer? }[]|nil, arclua.Error?  in the order
+---   of the list
+function Client:batch(list)
+  local urls = {}
+  for i, entry in ipairs(list) do
+    local opts = check.options(entry, RULES)
+    if opts.method and opts.method ~= "GET" then
+      error("a batch takes GETs, not " .. opts.method, 2)
+    end
+    local url, err = target(self, opts, 2)
+    if not url then
       return nil, err
     end
-    seen[url], count = true, count + 1
-    local link, why = next_link(self, value, page, seen, count)
-    if why then
-      return errors.fail { reason = "http.bad-answer", op = "arm.list", message = why }
-    end
-    add(out, value.value, each)
-    url = link
+    urls[i] = url
   end
-  return out
+  return batch.get(self, urls)
 end
 
 return { new = new }

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Queries to Azure Resource Graph: pages, quota, subscriptions by the thousand.
+-- Queries to Azure Resource Graph: pages, subscriptions by the thousand. Its quota is pace's.
 local errors = require "arclua.errors"
 
 local graph = {}
@@ -8,35 +8,15 @@ local API = "2022-10-01"
 local PATH = "/providers/Microsoft.ResourceGraph/resources"
 local PAGE = 1000 -- rows, the most that it gives
 local SCOPES = 1000 -- subscriptions in one request
-local RESETS = 5 -- seconds, when the answer does not say
 
 local function bad_answer(why)
   return errors.fail { reason = "http.bad-answer", op = "graph",
     message = "Resource Graph: " .. why }
 end
 
--- "00:00:05": seconds.
-local function seconds(text)
-  local h, m, s = tostring(text or ""):match "^(%d+):(%d+):([%d.]+)$"
-  return h and h * 3600 + m * 60 + s or RESETS
-end
-
--- Waits while the caller's quota is spent.
-local function wait(client)
-  local delay = (client.graph_ready or 0) - client.core.now()
-  if delay <= 0 then
-    return true
-  end
-  client.log("info", ("Resource Graph: the quota is spent, going on in %.1f s"):format(delay))
-  return client.core.sleep(delay)
-end
-
--- Reads what an answer's headers say.
+-- Tells of subscriptions that were left out.
 local function note(client, page)
   local headers = page and page.headers or {}
-  if tonumber(headers["x-ms-user-quota-remaining"] or 1) == 0 then
-    client.graph_ready = client.core.now() + seconds(headers["x-ms-user-quota-resets-after"])
-  end
   if (headers["x-ms-tenant-subscription-limit-hit"] or ""):lower() == "true" then
     client.log("warn", "Resource Graph: only the first 10,000 subscriptions were searched; "
       .. "name some with --subscription")
@@ -120,13 +100,8 @@ end
 
 -- One request: value | nil, error.
 local function ask(client, body)
-  local ok, err = wait(client)
-  if not ok then
-    return nil, err
-  end
-  local value, page
-  value, err, page = client:request { url = client:url(PATH, API), method = "POST", body = body,
-    bucket = "graph" }
+  local value, err, page = client:request { url = client:url(PATH, API), method = "POST",
+    body = body }
   note(client, page)
   return value, err
 end
