@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Checks arclua against programs that are not ours: npm ws, hyco-ws, OpenSSH.
+# Checks arclua against programs that are not ours: npm ws, hyco-ws, OpenSSH,
+# the Azure CLI.
 #   --no-install   use what is there, touch no network
 #   FILE...        only these
-# Node's packages go to build/interop.
+# Node's packages go to build/interop, and the Azure CLI (400 MB, half a minute)
+# to build/interop/az; where that fails its spec says that it was left out.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -33,6 +35,13 @@ if [ "$install" = yes ]; then
       mv package node_modules/hyco-ws
     }
   )
+  [ -x "$peers/az/bin/az" ] || {
+    python3 -m venv "$peers/az" &&
+      timeout 600 "$peers/az/bin/pip" install --quiet --no-compile azure-cli
+  } || {
+    echo "interop: the Azure CLI cannot be installed" >&2
+    rm -rf "$peers/az"
+  }
 fi
 mkdir -p build
 (

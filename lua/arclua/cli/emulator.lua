@@ -74,6 +74,8 @@ local function build()
     convert.option("--relay-host", host_name)):argname "HOST"
   parser:option("--throttle", "ARM's limits: documented, off or a factor (off).", nil,
     convert.option("--throttle", throttle_mode)):argname "MODE"
+  parser:option("--operation-time", "That ARM's long-running operations take (1s).", nil,
+    convert.option("--operation-time", convert.seconds)):argname "DURATION"
   parser:option("--page-size", "Machines on a page of ARM's lists (100).", nil,
     number("--page-size", 1, 1000)):argname "N"
   parser:option("--profile", "How far all are from each other: near, mid, far or azure "
@@ -145,6 +147,7 @@ function command.run(args)
   end
   local running <close>, err = emulator.start { machines = opts.machines, port = opts.port,
     as_root = opts.as_root, throttle = opts.throttle, page_size = opts.page_size,
+    operation_time = opts.operation_time,
     faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
     log_file = opts.log_file, profile = opts.profile, windows = opts.windows,
     machine_agent = opts.machine_agent, relay_host = opts.relay_host,

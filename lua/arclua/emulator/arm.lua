@@ -2,59 +2,21 @@
 -- Azure Resource Manager: which resource a path means, and the checks that come before it, in
 -- ARM's order: api-version, token, subscription, type, provider, version, group, machine.
 local json = require "arclua.json"
+local arm_faults = require "arclua.emulator.arm_faults"
+local batch = require "arclua.emulator.arm_batch"
 local checks = require "arclua.emulator.arm_checks"
 local connectivity = require "arclua.emulator.arm_connectivity"
+local etags = require "arclua.emulator.arm_etags"
+local extensions = require "arclua.emulator.arm_extensions"
 local graph = require "arclua.emulator.arm_graph"
 local machines = require "arclua.emulator.arm_machines"
+local operations = require "arclua.emulator.arm_operations"
 local reply = require "arclua.emulator.arm_reply"
+local resources = require "arclua.emulator.arm_resources"
+local scopes = require "arclua.emulator.arm_scopes"
 local text = require "arclua.emulator.text"
 
 local arm = {}
-
-local function subscription_resource(state, s)
-  return { id = "/subscriptions/" .. s.id, subscriptionId = s.id, tenantId = state.tenant,
-    displayName = s.name, state = "Enabled", authorizationSource = "RoleBased",
-    managedByTenants = json.array {}, subscriptionPolicies = {
-      locationPlacementId = "Public_2014-09-01", quotaId = "Internal_2014-09-01",
-      spendingLimit = "Off" } }
-end
-
--- What this cloud is, for whoever knows no more than where its ARM is.
-local function metadata(state)
-  local cloud = state.cloud
-  return 200, {}, { name = "arclua-emulator", resourceManager = cloud.resource_manager .. "/",
-    authentication = { loginEndpoint = cloud.authority .. "/", tenant = "common",
-      identityProvider = "AAD", audiences = json.array { cloud.audience } },
-    suffixes = {} }
-end
-
-local function list_subscriptions(state)
-  local value = json.array {}
-  for i, s in ipairs(state.subscriptions) do
-    value[i] = subscription_resource(state, s)
-  end
-  return 200, {}, { value = value, count = { type = "Total", value = #value } }
-end
-
-local function list_tenants(state)
-  return 200, {}, { value = json.array { { id = "/tenants/" .. state.tenant,
-    tenantId = state.tenant, displayName = "arclua emulator", tenantCategory = "Home",
-    tenantType = "AAD", defaultDomain = "arc.localhost",
-    domains = json.array { "arc.localhost" } } } }
-end
-
-local function list_groups(state, subscription_id)
-  local value = json.array {}
-  for _, group in ipairs(state.group_list) do
-    if group.subscription == subscription_id then
-      value[#value + 1] = { id = ("/subscriptions/%s/resourceGroups/%s")  :format(subscription_id,
-        group.name), name = group.name, type = "Microsoft.Resources/resourceGroups",
-        location = group.location, tags = group.tags,
-        properties = { provisioningState = "Succeeded" } }
-    end
-  end
-  return 200, {}, { value = value }
-end
 
 local function provider(subscription)
   local name = "Microsoft.HybridConnectivity"
@@ -70,21 +32,61 @@ end
 
 -- Paths, names in braces; method: the only one that is served (else the handler decides);
 -- namespace and kind: for the checks. handle(state, request, at): at.s, at.g, ... as the path
--- has them, at.subscription and at.machine what they mean.
+-- has them, at.subscription and at.machine what they mean. etag: its resources have ETags.
 local MACHINE_TYPE = "Microsoft.HybridCompute/machines"
 local ROOT = "subscriptions/{s}"
 local MACHINES = "providers/microsoft.hybridcompute/machines"
 local GROUP = ROOT .. "/resourcegroups/{g}/"
 local ENDPOINTS = GROUP .. MACHINES .. "/{m}/providers/microsoft.hybridconnectivity/endpoints"
 
+local LOCATION = ROOT .. "/providers/microsoft.hybridcompute/locations/{l}/"
+local MACHINE = GROUP .. MACHINES .. "/{m}"
+
+local route_request
+
+local function poll(name)
+  return function(state, request, at)
+    return operations.poll(state, request, name, at.o)
+  end
+end
+
 local ROUTES = {
-  { path = "tenants", method = "GET", handle = list_tenants },
-  { path = "subscriptions", method = "GET", handle = list_subscriptions },
+  { path = "batch", method = "POST", handle = function(state, request)
+    return batch.handle(state, request, function(one, headers)
+      return route_request(state, one, headers)
+    end)
+  end },
+  { path = "providers/microsoft.resources/operationresults/{o}", method = "GET",
+    handle = poll "operationresults" },
+  { path = LOCATION .. "operationstatus/{o}", method = "GET", handle = poll "operationstatus" },
+  { path = LOCATION .. "operationresults/{o}", method = "GET", handle = poll "operationresults" },
+  { path = LOCATION .. "updatecenteroperationresults/{o}", method = "GET",
+    handle = poll "updateCenterOperationResults" },
+  { path = MACHINE .. "/extensions", method = "GET", namespace = "compute",
+    kind = "machines/extensions", handle = function(_, _, at)
+      return extensions.list(at.machine)
+    end },
+  { path = MACHINE .. "/extensions/{x}", namespace = "compute", kind = "machines/extensions",
+    etag = true, handle = function(state, request, at)
+      return extensions.one(state, at.machine, request, at.x)
+    end },
+  { path = MACHINE .. "/assesspatches", method = "POST", namespace = "compute", kind = "machines",
+    handle = function(state, request, at)
+      return extensions.assess(state, at.machine, request)
+    end },
+  { path = "tenants", method = "GET", handle = scopes.tenants },
+  { path = "subscriptions", method = "GET", handle = scopes.subscriptions },
   { path = ROOT, method = "GET", handle = function(state, _, at)
-    return 200, {}, subscription_resource(state, at.subscription)
+    return 200, {}, scopes.subscription(state, at.subscription)
+  end },
+  { path = ROOT .. "/resources", method = "GET", handle = function(state, request, at)
+    return resources.list(state, request, at.subscription.id)
+  end },
+  { path = GROUP .. "resources", method = "GET", handle = function(state, request, at)
+    return resources.list(state, request, at.subscription.id, at.g)
   end },
   { path = ROOT .. "/resourcegroups", method = "GET", handle = function(state, _, at)
-    return list_groups(state, at.subscription.id)
+    return scopes.groups(state, at.subscription.id)
   end },
   { path = ROOT .. "/providers/microsoft.hybridconnectivity", method = "GET",
     handle = function(_, _, at)
@@ -117,7 +119,7 @@ local ROUTES = {
     handle = function(state, request, at)
       return connectivity.endpoint(state, at.machine, request)
     end },
-  { path = ENDPOINTS .. "/{e}", namespace = "connect", kind = "endpoints",
+  { path = ENDPOINTS .. "/{e}", namespace = "connect", kind = "endpoints", etag = true,
     handle = function(state, request, at)
       return connectivity.endpoint(state, at.machine, request, at.e)
     end },
@@ -130,7 +132,7 @@ local ROUTES = {
       return connectivity.service(state, at.machine, request, at.e)
     end },
   { path = ENDPOINTS .. "/{e}/serviceconfigurations/{n}", namespace = "connect",
-    kind = "serviceConfigurations", handle = function(state, request, at)
+    kind = "serviceConfigurations", etag = true, handle = function(state, request, at)
       return connectivity.service(state, at.machine, request, at.e, at.n)
     end },
 }
@@ -199,7 +201,7 @@ end
 
 local function check_subscription(state, segments, request, headers)
   if segments[1]:lower() ~= "subscriptions" or not segments[2] then
-    return nil
+    return checks.throttled(state, "tenant", request, headers)
   end
   local subscription = state.subscriptions[segments[2]:lower()]
   if not subscription then
@@ -235,7 +237,18 @@ local function check_request(state, segments, request, headers)
     or (segments[1] and check_subscription(state, segments, request, headers))
 end
 
-local function route_request(state, request, headers)
+local function handle(state, request, route, at)
+  if not route.etag then
+    return route.handle(state, request, at)
+  end
+  local refusal = etags.check(state, request, route, at)
+  if refusal then
+    return table.unpack(refusal)
+  end
+  return etags.add(route.handle(state, request, at))
+end
+
+function route_request(state, request, headers)
   local segments = split(request.path)
   for i, segment in ipairs(segments) do
     segments[i] = text.decode(segment)
@@ -258,12 +271,12 @@ local function route_request(state, request, headers)
   elseif route.method and route.method ~= request.method then
     return not_allowed()
   end
-  return route.handle(state, request, at)
+  return handle(state, request, route, at)
 end
 
 local function answer_request(state, request, headers)
   if request.path == "/metadata/endpoints" and request.method == "GET" then
-    return metadata(state)
+    return scopes.metadata(state)
   end
   return route_request(state, request, headers)
 end
@@ -273,27 +286,19 @@ local function machine_name(path)
   return path:lower():match "/machines/([^/]+)"
 end
 
-local function answer_of(fault)
-  local status, more, body = reply.fail(fault.status or 500, fault.code or "InternalServerError",
-    fault.message or "The server encountered an internal error.", { headers = {
-      ["Retry-After"] = fault.retry_after and ("%d"):format(fault.retry_after) or nil } })
-  return status, more, fault.body or body
-end
-
 --- Answers one request: status, headers, body; or nil and the fault to act out.
 function arm.handle(state, request)
   local headers = {}
   request.query_table = text.pairs(request.query, false, false)
-  local fault = state.faults:take("arm", machine_name(request.path), request)
-  local status, more, body
-  if fault and fault.kind == "answer" then
-    status, more, body = answer_of(fault)
-  elseif fault and fault.kind ~= "short-lived" then
+  request.machine = machine_name(request.path)
+  operations.settle(state)
+  local fault = state.faults:take("arm", request.machine, request)
+  if fault and not arm_faults.is_answered(fault) then
     return nil, fault
-  else
-    request.lifetime = fault and (fault.lifetime or 0)
-    status, more, body = answer_request(state, request, headers)
   end
+  local status, more, body = arm_faults.answer(state, request, fault, function()
+    return answer_request(state, request, headers)
+  end)
   for name, value in pairs(more) do
     headers[name] = value
   end

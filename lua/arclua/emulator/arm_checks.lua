@@ -62,6 +62,7 @@ function checks.token(state, request)
         os.date("!%m/%d/%Y %I:%M:%S %p", math.floor(claims.exp)),
         os.date("!%m/%d/%Y %I:%M:%S %p", math.floor(now))), "The access token has expired.")
   end
+  request.principal = claims.oid or claims.sub or "unknown"
   return challenged(state, claims)
 end
 
@@ -121,18 +122,22 @@ function checks.registered(subscription, method)
       target = "Microsoft.HybridConnectivity" } } }) }
 end
 
---- The token buckets: 429. Sets the header that tells what is left.
-function checks.throttled(state, subscription, request, headers)
+--- The token buckets: 429. Sets the headers that tell what is left. scope: a subscription's ID, or
+--- "tenant".
+function checks.throttled(state, scope, request, headers)
   local kind = throttle.kind(request.method)
-  local left, wait = state.throttle:take(subscription, kind)
-  headers["x-ms-ratelimit-remaining-subscription-" .. kind] = ("%d"):format(left or 0)
+  local level = scope == "tenant" and "tenant" or "subscription"
+  local left, all = state.throttle:take(scope, request.principal, kind)
+  local prefix = "x-ms-ratelimit-remaining-" .. level
+  headers[prefix .. "-" .. kind] = ("%d"):format(left or 0)
   if not left then
-    state.log:add("throttled", { kind = kind, subscription = subscription })
+    state.log:add("throttled", { kind = kind, subscription = scope })
     return { reply.fail(429, "SubscriptionRequestsThrottled", ("Number of '%s' requests for "
-      .. "subscription '%s' actor '%s' exceeded. Please try again after '%d' seconds."):format(
-      kind:sub(1, -2), subscription, state.object_id, wait),
-      { cause = "gateway", headers = { ["Retry-After"] = ("%d"):format(wait) } }) }
+      .. "%s '%s' actor '%s' exceeded. Please try again after '%d' seconds."):format(
+      kind:sub(1, -2), level, scope, request.principal, all),
+      { cause = "gateway", headers = { ["Retry-After"] = ("%d"):format(all) } }) }
   end
+  headers[prefix .. "-global-" .. kind] = ("%d"):format(all)
 end
 
 return checks

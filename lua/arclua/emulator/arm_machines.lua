@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
 -- Microsoft.HybridCompute/machines: lists and single machines.
-local core = require "arclua.core"
 local json = require "arclua.json"
 local reply = require "arclua.emulator.arm_reply"
 local shape = require "arclua.emulator.machine_shape"
@@ -37,22 +36,8 @@ local function resource(state, machine, single)
   }
 end
 
--- The place that a skip token names; a token of ours is only ever passed back.
-local function place(query)
-  if not query["$skiptoken"] then
-    return 1
-  end
-  local raw = core.crypto.unbase64(query["$skiptoken"])
-  local from = raw and tonumber(raw:match '^{"o":(%d+)}$')
-  return from and math.tointeger(from)
-end
-
 --- GET of the machines of a subscription or group, of one type.
 function machines.list(state, request, subscription, group, kind)
-  local from = place(request.query_table)
-  if not from then
-    return reply.fail(400, "InvalidSkipToken", "The skip token is not valid.")
-  end
   local found = {}
   for _, machine in ipairs(state.machines) do
     if machine.subscription == subscription and machine.type == kind
@@ -60,13 +45,8 @@ function machines.list(state, request, subscription, group, kind)
       found[#found + 1] = machine
     end
   end
-  local function render(machine)
+  return reply.page(state, request, found, function(machine)
     return resource(state, machine, false)
-  end
-  return reply.page(found, from, state.page_size, render, function(at)
-    local token = core.crypto.base64(('{"o":%d}'):format(at))
-    return ("%s%s?api-version=%s&%%24skiptoken=%s"):format(state.cloud.resource_manager,
-      request.path, text.encode(request.query_table["api-version"]), text.encode(token))
   end)
 end
 

@@ -2,6 +2,7 @@
 -- The shapes of ARM's answers: headers that each has, errors, timestamps.
 local core = require "arclua.core"
 local json = require "arclua.json"
+local text = require "arclua.emulator.text"
 
 local reply = {}
 
@@ -23,15 +24,41 @@ function reply.fail(status, code, message, extra)
     details = extra.details } }
 end
 
---- A page of a list: render(item) of the items from..from+size-1; link(from) makes the URL of the
---- next page.
-function reply.page(items, from, size, render, link)
+-- The place that a skip token names; a token of ours is only ever passed back.
+local function place(query)
+  if not query["$skiptoken"] then
+    return 1
+  end
+  local raw = core.crypto.unbase64(query["$skiptoken"])
+  local from = raw and tonumber(raw:match '^{"o":(%d+)}$')
+  return from and math.tointeger(from)
+end
+
+-- The URL of the page that begins at a place: the request's own with a token.
+local function link(state, request, from)
+  local query = {}
+  for part in request.query:gmatch "[^&]+" do
+    if not text.decode(part):lower():find "^%$skiptoken=" then
+      query[#query + 1] = part
+    end
+  end
+  local token = core.crypto.base64(('{"o":%d}'):format(from))
+  return ("%s%s?%s&%%24skiptoken=%s"):format(state.cloud.resource_manager, request.path,
+    table.concat(query, "&"), text.encode(token))
+end
+
+--- The page of a list that a request asks for: status, headers, body. render(item) of the items.
+function reply.page(state, request, items, render)
+  local from, size = place(request.query_table), state.page_size
+  if not from then
+    return reply.fail(400, "InvalidSkipToken", "The skip token is not valid.")
+  end
   local value = json.array {}
   for i = from, math.min(#items, from + size - 1) do
     value[#value + 1] = render(items[i])
   end
-  local more = from + size <= #items
-  return 200, {}, { value = value, nextLink = more and link(from + size) or nil }
+  return 200, {}, { value = value,
+    nextLink = from + size <= #items and link(state, request, from + size) or nil }
 end
 
 --- Adds what every answer of ARM has.

@@ -52,7 +52,19 @@
 --          slow            the answer comes `delay` (to `upto`) seconds later
 --          black-hole      no answer
 --          short-lived     credentials of a relay end after `lifetime` seconds (0)
+--          challenge       401 with claims (CAE) for tokens from before the fault
+--          loop            a page of a list links to itself
+--          foreign-link    a page of a list links to another host
+--          deferred        a batch is answered 202, its answers come later
 --                          all with method = "GET", path = Lua pattern on the lower-case path
+-- operation  fail          a long-running operation ends as Failed, with `code` and `message`
+--                          (code = none: without an error)
+--          cancel          it ends as Canceled
+--          never           it never ends
+--          gone            its links say 404
+--          rotate          only its newest link is good
+--          foreign-link    its links lead to another host
+--                          all chosen when it begins, with method and path as arm
 -- entra    answer          status = N, error = TEXT, number = AADSTS number, retry_after = N
 --          short-lived     tokens end after `lifetime` seconds (0)
 --          drop, slow, black-hole, as above
@@ -74,13 +86,14 @@ local KINDS = {
   node = "restart",
   clock = "skew",
   machine = "offline",
-  arm = "answer drop slow black-hole short-lived challenge",
+  arm = "answer drop slow black-hole short-lived challenge loop foreign-link deferred",
+  operation = "fail cancel never gone rotate foreign-link",
   entra = "answer drop slow black-hole short-lived",
   certificate = "expired foreign short-lived",
 }
 
-local PLACES = "relay, agent, sshd, link, accept, renew, node, clock, machine, arm, entra, "
-  .. "certificate"
+local PLACES = "relay, agent, sshd, link, accept, renew, node, clock, machine, arm, operation, "
+  .. "entra, certificate"
 
 -- What each field is; true: a number or a word ("exec", a code of ARM's).
 local FIELDS = { bytes = true, code = true }

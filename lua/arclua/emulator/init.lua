@@ -12,6 +12,7 @@ local listeners = require "arclua.emulator.listeners"
 local log = require "arclua.emulator.log"
 local machine = require "arclua.emulator.machine"
 local node = require "arclua.emulator.node"
+local operations = require "arclua.emulator.arm_operations"
 local relay = require "arclua.emulator.relay"
 local signin = require "arclua.emulator.signin"
 local state = require "arclua.emulator.state"
@@ -31,6 +32,7 @@ local OPTIONS = {
   subscriptions = "integer", registered = "boolean", registration_delay = "number",
   token_lifetime = "number", rendezvous = "number", way = "string", log_file = "string",
   bound = "boolean", profile = "string", domain = "string", windows = "integer",
+  operation_time = "number",
   machine_agent = "string", relay_host = "string", bridge = "table", sign_in = "string",
   login = "string", alike = "integer",
 }
@@ -160,6 +162,7 @@ end
 ---@field seed integer?                 makes faults by chance, and mixed machines, repeatable
 ---@field throttle string|number|nil    ARM's limits: "off" (default), "documented", a factor
 ---@field page_size integer?            machines on a page of ARM's lists (100)
+---@field operation_time number?        seconds that ARM's long-running operations take (1)
 ---@field registered boolean?           the provider is registered (default true)
 ---@field registration_delay number?    seconds that registering takes
 ---@field token_lifetime number?        seconds
@@ -203,6 +206,7 @@ function emulator.start(opts)
   self.state = state.new(opts)
   self.state.log = self.log
   self.state.faults = faults.new(opts.seed, self.log)
+  operations.prepare(self.state, opts.operation_time)
   self.state.throttle = throttle.new(opts.throttle or "off")
   for _, fault in ipairs(opts.faults or {}) do
     self.state.faults:add(fault)
