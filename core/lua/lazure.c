@@ -50,6 +50,11 @@ static int relayinfo_expires_on(lua_State *L) {
   return 1;
 }
 
+static int relayinfo_has_token(lua_State *L) {
+  lua_pushboolean(L, arc_checkrelayinfo(L, 1)->service_token != NULL);
+  return 1;
+}
+
 static int l_relayinfo(lua_State *L) {
   struct arc_secret *secret = arc_tosecret(L, 1);
   struct arc_err *err = NULL;
@@ -64,6 +69,7 @@ void arc_open_azure(lua_State *L) {
   static const luaL_Reg methods[] = {{"host", relayinfo_host},
                                      {"path", relayinfo_path},
                                      {"expires_on", relayinfo_expires_on},
+                                     {"has_token", relayinfo_has_token},
                                      {NULL, NULL}};
   arc_newtype(L, RELAYINFO, methods, relayinfo_gc);
   luaL_getmetatable(L, RELAYINFO);
@@ -74,6 +80,7 @@ void arc_open_azure(lua_State *L) {
   lua_setfield(L, -2, "relayinfo");
   arc_opentoken(L);
   arc_openstore(L);
+  arc_openrelaycache(L);
   arc_openkeyring(L);
   arc_openmsal(L);
   arc_openarm(L);

@@ -14,6 +14,7 @@ void arc_pushrelayinfo(lua_State *L, struct arc_relayinfo *info);
 /* Parts of arc_open_azure. */
 void arc_opentoken(lua_State *L);
 void arc_openstore(lua_State *L);
+void arc_openrelaycache(lua_State *L);
 void arc_openkeyring(lua_State *L);
 void arc_openmsal(lua_State *L);
 void arc_openarm(lua_State *L);

@@ -46,16 +46,17 @@ int arc_mkdirs(const char *path, mode_t mode) {
   return 0;
 }
 
-static int write_all(int fd, const char *data, size_t n) {
+int arc_write_all(int fd, const void *data, size_t n) {
+  const char *at = data;
   while (n) {
-    ssize_t done = write(fd, data, n);
+    ssize_t done = write(fd, at, n);
     if (done < 0 && errno == EINTR) {
       continue;
     }
     if (done < 0) {
       return errno;
     }
-    data += done;
+    at += done;
     n -= (size_t)done;
   }
   return 0;
@@ -71,7 +72,7 @@ int arc_write_file(const char *path, const void *data, size_t n, mode_t mode) {
   if (fd < 0) {
     return errno;
   }
-  int error = write_all(fd, data, n);
+  int error = arc_write_all(fd, data, n);
   if (!error && (fchmod(fd, mode) || fsync(fd))) {
     error = errno;
   }
@@ -93,7 +94,7 @@ int arc_append_file(const char *path, const void *data, size_t n, mode_t mode) {
   if (fd < 0) {
     return errno;
   }
-  int error = flock(fd, LOCK_EX) ? errno : write_all(fd, data, n);
+  int error = flock(fd, LOCK_EX) ? errno : arc_write_all(fd, data, n);
   if (close(fd) && !error) {
     error = errno;
   }

@@ -12,6 +12,8 @@
 
 /* Makes path and its missing parents; an existing directory is fine. */
 int arc_mkdirs(const char *path, mode_t mode);
+/* Writes all of data to a descriptor. */
+int arc_write_all(int fd, const void *data, size_t n);
 /* Replaces path by data: temporary name, fsync, rename. */
 int arc_write_file(const char *path, const void *data, size_t n, mode_t mode);
 /* Appends data in one write, under a lock of the file. */

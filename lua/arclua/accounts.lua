@@ -179,13 +179,28 @@ function accounts.choose(name, opts)
   return change("choose", name, opts)
 end
 
---- Forgets a stored sign-in.
+--- Forgets what was kept of Azure's answers: credentials of relays, names.
+--- Errors: io, denied.
+---@param opts { store: string? }?
+---@return true|nil, arclua.Error?
+function accounts.clear_cache(opts)
+  local context = context_of(check.options(opts, { store = "string", primitives = "table" }))
+  return context.core.sys.remove(context.store and context.store .. "/cache" or paths.cache())
+end
+
+--- Forgets a stored sign-in, and what was kept of Azure's answers.
 --- Errors: as accounts.choose.
 ---@param name string?  default: the default one
 ---@param opts { store: string? }?
 ---@return arclua.Account|nil, arclua.Error?
 function accounts.remove(name, opts)
-  return change("remove", name, opts)
+  local account, err = change("remove", name, opts)
+  if not account then
+    return account, err
+  end
+  local ok
+  ok, err = accounts.clear_cache(opts)
+  return ok and account, err
 end
 
 -- Whether the desktop keeps a key for what is stored.
@@ -198,7 +213,7 @@ local function has_sealed(context)
   return false
 end
 
---- Forgets all, also those of a file that cannot be read.
+--- Forgets all, also those of a file that cannot be read, and what was kept of Azure's answers.
 --- Errors: io, denied.
 ---@param opts { store: string? }?
 ---@return true|nil, arclua.Error?
@@ -209,7 +224,10 @@ function accounts.remove_all(opts)
   if ok and encrypted then
     context.core.keyring.forget(dir) -- a key to nothing: no harm where it stays
   end
-  return ok, err
+  if not ok then
+    return nil, err
+  end
+  return accounts.clear_cache(opts)
 end
 
 return accounts

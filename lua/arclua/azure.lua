@@ -45,13 +45,15 @@ local SKEW_MAX = 300 -- seconds that Entra tolerates
 ---@field trust_cloud boolean?        the environment's credential may go to this cloud file's hosts
 ---@field config string|table|nil     file, "none", or the parsed table
 ---@field known_hosts string?        file of host keys; default ~/.ssh/known_hosts
+---@field no_cache boolean?           neither read nor write files that keep what ARM gave
 ---@field refresh boolean?           look names up that an earlier run has learnt minutes ago
 ---@field log fun(level: string, text: string)?  told of retries
 
 local RULES = {
   cloud = "string", tenant = "string", credential = "string|table",
   subscription = "string|table", all_subscriptions = "boolean", trust_cloud = "boolean",
-  config = "string|table", refresh = "boolean", known_hosts = "string", log = "function",
+  config = "string|table", refresh = "boolean", known_hosts = "string", no_cache = "boolean",
+  log = "function",
   primitives = "table",
 }
 
@@ -95,7 +97,17 @@ end
 -- Who a token is of, nil when it does not say.
 local function principal(secret)
   local claims = type(secret) == "userdata" and real.token.claims(secret)
-  return claims and ("%s %s"):format(claims.tid, claims.oid or claims.appid)
+  return claims and claims.tid and ("%s %s"):format(claims.tid, claims.oid or claims.appid)
+end
+
+-- Where relay credentials are kept for later runs, nil when they are not: those that a given token
+-- brought are its own.
+local function relay_files(opts, cloud, chosen, who)
+  if opts.no_cache or not who or not chosen.is_static or chosen:is_static() then
+    return nil
+  end
+  return { dir = paths.cache() .. "/relay",
+    whose = ("%s\n%s\n%s"):format(store.cloud_key(cloud), cloud.resource_manager, who) }
 end
 
 local function list_of(value)
@@ -134,9 +146,11 @@ function azure.login(opts)
   local client = arm_client.new { cloud = cloud, credential = chosen, log = log,
     primitives = opts.primitives }
   return setmetatable({
-    cloud = cloud, config = settings, client = client, connectivity = connectivity.new(client),
+    cloud = cloud, config = settings, client = client, arm = client,
+    connectivity = connectivity.new(client,
+      relay_files(opts, cloud, chosen, principal(secret))),
     log = log, primitives = opts.primitives, principal = principal(secret),
-    refresh = opts.refresh,
+    refresh = opts.refresh, no_cache = opts.no_cache,
     _certificates = ssh_certificate.new({ credential = chosen, cloud = cloud }, opts.primitives),
     known_hosts = opts.known_hosts or paths.env "ARCLUA_KNOWN_HOSTS" or settings.known_hosts,
     scope = { given = list_of(opts.subscription), all = opts.all_subscriptions,
@@ -187,7 +201,7 @@ function Azure:_known_machines()
     local cloud = store.cloud_key(self.cloud)
     self._known = known_machines.new({ cloud, self.cloud.resource_manager,
       self.principal or "unknown", scope.key(self.scope) }, cloud,
-      { refresh = self.refresh or not self.principal })
+      { refresh = self.refresh or not self.principal, off = self.no_cache })
   end
   return self._known
 end

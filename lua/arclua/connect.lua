@@ -17,6 +17,8 @@ local NO_ROLE = "the machine needs the extension AADSSHLoginForLinux, and you ne
   .. "Virtual Machine User Login or Virtual Machine Administrator Login on it"
 -- What the relay says of credentials that are good no more.
 local STALE = { [401] = true, [403] = true, [404] = true }
+-- What it says when kept ones lead to a port that is configured no more.
+local ASTRAY = { ["relay.sshd-refused"] = true, ["relay.rejected"] = true }
 
 ---@class arclua.ConnectOptions
 ---@field user string?               default: ARCLUA_USER, the configuration, ssh_config, the
@@ -65,7 +67,7 @@ local function through_relay(machine, opts, core, access, progress)
     info = access.info, port = access.port, changed = access.changed, ca = azure.cloud.ca,
     cached = access.cached, primitives = core,
     renew = function()
-      return azure.connectivity:renew(machine, opts)
+      return azure.connectivity:renew(machine, opts, access.port)
     end,
     on_attempt = function()
       progress.relay_attempts = (progress.relay_attempts or 0) + 1
@@ -129,10 +131,7 @@ local function host_stream(way, hostname, port)
   return way.core.tcp.connect(hostname, port)
 end
 
--- Relay credentials for the chosen port, then the relay.
-local function machine_stream(way)
-  local machine, progress = way.target, way.progress
-  local opts = setmetatable({ port = way.login.port }, { __index = way.opts })
+local function relay_stream(way, machine, opts, progress)
   progress.phase = "arm"
   local access, err = in_time(way, function()
     return machine.azure.connectivity:access(machine, opts)
@@ -143,7 +142,21 @@ local function machine_stream(way)
     way.limit = math.max(way.limit, AFTER_CHANGE)
   end
   progress.phase = "relay"
-  return in_time(way, through_relay, machine, opts, way.core, access, progress)
+  local stream
+  stream, err = in_time(way, through_relay, machine, opts, way.core, access, progress)
+  return stream, err, access
+end
+
+-- Relay credentials for the chosen port, then the relay; anew when kept ones led astray.
+local function machine_stream(way)
+  local machine, progress = way.target, way.progress
+  local opts = setmetatable({ port = way.login.port }, { __index = way.opts })
+  local stream, err, access = relay_stream(way, machine, opts, progress)
+  if not stream and access and access.cached and ASTRAY[err.reason] then
+    machine.azure.connectivity:forget(machine, opts)
+    return relay_stream(way, machine, opts, progress)
+  end
+  return stream, err
 end
 
 -- A machine whose stanza in ssh_config names an address behind a jump host is reached there.

@@ -24,15 +24,15 @@ local function default_dir()
 end
 
 --- identity: texts that say whose view of which machines it is; cloud: as arclua.credential.store
---- names it. refresh: nothing is found.
+--- names it. refresh: nothing is found; off: nothing is written, either.
 ---@param identity string[]
 ---@param cloud string
----@param opts { refresh: boolean?, dir: string? }?
+---@param opts { refresh: boolean?, off: boolean?, dir: string? }?
 function known.new(identity, cloud, opts)
   local digest = core.crypto.hex(core.crypto.sha256(table.concat(identity, "\0")))
   local dir = opts and opts.dir or default_dir()
   return setmetatable({ dir = dir, path = ("%s/%s"):format(dir, digest:sub(1, 32)), cloud = cloud,
-    refresh = opts and opts.refresh }, Known)
+    refresh = opts and (opts.refresh or opts.off), off = opts and opts.off }, Known)
 end
 
 -- The text of a file that only the user may write.
@@ -46,7 +46,7 @@ end
 
 -- A view that cannot be kept is no failure: the next run asks again.
 local function write(self, lines)
-  if core.sys.mkdir(self.dir, DIR_MODE) then
+  if not self.off and core.sys.mkdir(self.dir, DIR_MODE) then
     core.sys.write_file(self.path, HEAD .. self.cloud .. "\n" .. table.concat(lines, "\n") .. "\n",
       FILE_MODE)
   end

@@ -34,8 +34,8 @@ local function setup(state)
       state.lag = state.lag - 1
       return fail(404)
     end
-    return { expires_on = function() return state.expires or 1000 end, close = function() end,
-      number = #state.log }
+    return { expires_on = function() return state.expires or 10800 end, close = function() end,
+      has_token = function() return not state.no_token end, number = #state.log }
   end
   function client.request(_, opts)
     local service = opts.url:find "serviceConfigurations" ~= nil
@@ -58,6 +58,10 @@ local function setup(state)
       state.endpoint = true
     end
     return true
+  end
+  state.told = {}
+  function client.log(_, text)
+    state.told[#state.told + 1] = text
   end
   return connectivity.new(client), state
 end
@@ -150,15 +154,36 @@ describe("connectivity", function()
     assert.equal("list, get, list", table.concat(state.log, ", "))
   end)
 
+  it("tells of a wrong clock once, and asks again for what has expired", function()
+    local state = { endpoint = true, port = 22, expires = 10800, now = 601 }
+    local it = setup(state)
+    it:access(MACHINE, {})
+    it:access({ id = MACHINE.id .. "2", name = "b" }, {})
+    assert.same({ "this machine's clock is 10 min ahead of Azure's: set it" }, state.told)
+    assert.equal("list, get, list, get", table.concat(state.log, ", "))
+    state = { endpoint = true, port = 22, expires = 11200 }
+    setup(state):access(MACHINE, {})
+    assert.same({ "this machine's clock is 7 min behind Azure's: set it" }, state.told)
+    state = { endpoint = true, port = 22, expires = 10800, now = 10800 }
+    setup(state):access(MACHINE, {})
+    assert.equal("list, list, get", table.concat(state.log, ", "))
+  end)
+
+  it("tells that there is no token for the service", function()
+    local state = { endpoint = true, port = 22, no_token = true }
+    assert.truthy((setup(state):access(MACHINE, {})))
+    assert.truthy(state.told[1]:find("web-01: Azure gave no service configuration token", 1, true))
+  end)
+
   it("renews without writing", function()
     local state = { endpoint = true, port = 2222 }
     local it = setup(state)
     it:access(MACHINE, {})
-    local info = it:renew(MACHINE, {})
+    local info = it:renew(MACHINE, {}, 2222)
     assert.equal(3, info.number)
     assert.equal(2222, it:access(MACHINE, {}).port)
     state.endpoint = false
-    local none, err = it:renew(MACHINE, {})
+    local none, err = it:renew(MACHINE, {}, 2222)
     assert.is_nil(none)
     assert.equal(404, err.status)
   end)

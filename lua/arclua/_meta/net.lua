@@ -64,6 +64,17 @@ function core.store.renew(dir, id, secret, key) end  -- another secret for an ac
 function core.store.remove(dir, id) end           -- boolean | nil, err
 function core.store.choose(dir, id) end           -- makes it the default: boolean | nil, err
 
+---------------------------------------------------------------- kept relay credentials (lrelaycache.c, on core/azure/relaycache.c)
+--- One file (0600) for each key in a directory of ours (0700); a key says whose and for what they are.
+core.relaycache = {}
+--- What is kept, and the port it leads to: relayinfo, port | nil (nothing) | nil, err (something that cannot be used).
+---@return arclua.RelayInfo|nil, integer|arclua.Error|nil
+function core.relaycache.read(dir, key) end
+--- Keeps credentials that have an expiry.
+---@return true|nil, arclua.Error?
+function core.relaycache.write(dir, key, info, port) end
+function core.relaycache.remove(dir, key) end     -- true | nil, err
+function core.relaycache.prune(dir, seconds) end  -- removes what was written longer ago: true | nil, err
 core.msal = {}
 --- The newest refresh token of a user in a cache file of Microsoft's libraries (MSAL), which is only read. hosts: the cloud's
 --- authority and its other names. Errors: notfound (no file, no such user), protocol (no such cache, or just being written),
@@ -90,22 +101,28 @@ core.arm = {}
 ---@field retry_after number?
 ---@field request_id string?
 ---@field correlation_id string?
----@field headers table<string,string>   x-ms-ratelimit-*, location, azure-asyncoperation, etag, www-authenticate only
+---@field headers table<string,string>   x-ms-ratelimit-*, x-ms-user-quota-*, x-ms-tenant-*, location,
+---   azure-asyncoperation, etag, www-authenticate only
 --- One request. value: the decoded JSON (null = absent, integers stay integers), true when there is no body.
---- An error has status, reason by ARM's error.code, message "CODE: text", retry_after, tracking_id = x-ms-request-id.
+--- An error has status, reason by ARM's error.code, message "CODE: text", retry_after, tracking_id = x-ms-request-id (of ours
+--- when ARM did not answer), correlation_id, and ARM's own words service_code and target.
 ---@param opts { url: string, token: arclua.Secret, method: string?, body: string?, headers: table?, ca: string?, timeout: number? }
 ---@return any value, arclua.Error? err, arclua.ArmPage? page
 function core.arm.request(opts) end
 --- POST listCredentials; the answer reaches Lua only as relayinfo.
----@param opts { url: string, token: arclua.Secret, ca: string?, timeout: number? }
+---@param opts { url: string, token: arclua.Secret, headers: table?, ca: string?, timeout: number? }
 ---@return arclua.RelayInfo|nil, arclua.Error?, arclua.ArmPage?
 function core.arm.relay_credentials(opts) end
+--- The error of an answer that came inside another (of a batch, of an operation): its status and its body as text.
+---@return arclua.Error
+function core.arm.failure(status, text) end
 
 ---@class arclua.RelayInfo   prints "<redacted>"; wiped on :close(); may be used for many connections until it expires
 local RelayInfo = {}
 function RelayInfo:host() end         -- "ns.servicebus.windows.net[:port]"
 function RelayInfo:path() end         -- hybrid connection name
 function RelayInfo:expires_on() end   -- seconds since 1970, or nil
+function RelayInfo:has_token() end    -- whether a service configuration token is among them
 --- From the JSON text of ARM's answer, also in base64 (given credentials; specs). text: string or Secret.
 ---@return arclua.RelayInfo|nil, arclua.Error?
 function core.relayinfo(text) end

@@ -3,6 +3,7 @@
 -- listCredentials comes first; something is written only after it said what is missing, and
 -- only by consent: a needless PUT can disturb the machine's listener.
 local errors = require "arclua.errors"
+local relay_cache = require "arclua.arm.relay_cache"
 local resource_id = require "arclua.resource_id"
 
 local Connectivity = {}
@@ -13,15 +14,19 @@ local ENDPOINT = "/providers/Microsoft.HybridConnectivity/endpoints/default"
 local SERVICE = ENDPOINT .. "/serviceConfigurations/SSH"
 local LIFE = 10800
 local DEFAULT_PORT = 22
--- Credentials are not used in their last minute.
-local MARGIN = 60
+-- Seconds between our clock and Azure's that are worth telling.
+local SKEW = 300
 -- Right after our own PUT a read may still miss it.
 local REPLICATION_TRIES, REPLICATION_PAUSE = 3, 2
 
 ---@param client arclua.ArmClient
+---@param files { dir: string, whose: string }?  where credentials are kept for later runs
 ---@return arclua.Connectivity
-local function new(client)
-  return setmetatable({ client = client, cache = {}, ports = {} }, Connectivity)
+local function new(client, files)
+  local log = client.log or function() end
+  local cache = relay_cache.new { core = client.core, log = log, dir = files and files.dir,
+    whose = files and files.whose }
+  return setmetatable({ client = client, cache = cache, log = log, ports = {} }, Connectivity)
 end
 
 ---@class arclua.AccessOptions
@@ -39,9 +44,42 @@ local function url(self, machine, tail, query)
   return self.client:url(resource_id.path(machine.id) .. tail, API, query)
 end
 
-local function ask(self, machine)
+local function list_credentials(self, machine)
   return self.client:relay_credentials(url(self, machine, ENDPOINT .. "/listCredentials",
     "expiresin=" .. LIFE))
+end
+
+-- Seconds that our clock is behind Azure's, by credentials that have just come.
+local function clock_error(self, info)
+  local expires = info:expires_on()
+  return expires and expires - LIFE - self.client.core.time() or 0
+end
+
+-- What is odd about new credentials, told once a run.
+local function look_at(self, machine, info)
+  local off = clock_error(self, info)
+  if math.abs(off) > SKEW and not self.told_of_clock then
+    self.told_of_clock = true
+    self.log("warn", ("this machine's clock is %.0f min %s Azure's: set it"):format(
+      math.abs(off) / 60, off > 0 and "behind" or "ahead of"))
+  end
+  if not info:has_token() then
+    self.log("warn", machine.name .. ": Azure gave no service configuration token; a current "
+      .. "agent (from 1.31) refuses connections without")
+  end
+end
+
+-- listCredentials; once more when what came has expired already.
+local function ask(self, machine)
+  local info, err = list_credentials(self, machine)
+  if info and clock_error(self, info) <= -LIFE then
+    info:close()
+    info, err = list_credentials(self, machine)
+  end
+  if info then
+    look_at(self, machine, info)
+  end
+  return info, err
 end
 
 local function put(self, machine, tail, properties)
@@ -49,7 +87,9 @@ local function put(self, machine, tail, properties)
     body = { properties = properties } }
 end
 
+-- Whatever was kept led to another port.
 local function put_service(self, machine, port)
+  self.cache:drop(machine, nil)
   return put(self, machine, SERVICE, { serviceName = "SSH", port = port })
 end
 
@@ -164,22 +204,14 @@ local function settle_port(self, machine, opts, info, changed)
   return opts.port, info, true
 end
 
-local function key(machine, opts)
-  return resource_id.key(machine.id) .. " " .. (opts.port or "")
-end
-
---- Credentials and port for a machine, from memory while they are good.
+--- Credentials and port for a machine: kept ones while they are good.
 ---@param machine arclua.MachineData
 ---@param opts arclua.AccessOptions
 ---@return arclua.Access|nil, arclua.Error?
 function Connectivity:access(machine, opts)
-  local cached = self.cache[key(machine, opts)]
-  if cached then
-    local expires = cached.info:expires_on()
-    if not expires or expires - MARGIN > self.client.core.time() then
-      return { info = cached.info, port = cached.port, changed = false, cached = true }
-    end
-    self:forget(machine, opts)
+  local kept = self.cache:get(machine, opts.port)
+  if kept then
+    return { info = kept.info, port = kept.port, changed = false, cached = true }
   end
   local info, changed = obtain(self, machine, opts)
   if not info then
@@ -190,27 +222,52 @@ function Connectivity:access(machine, opts)
     info:close()
     return nil, settled
   end
-  local access = { info = settled, port = port, changed = was_changed }
-  self.cache[key(machine, opts)] = access
-  return access
+  self.cache:put(machine, opts.port, settled, port)
+  return { info = settled, port = port, changed = was_changed }
 end
 
---- New credentials for a machine that has access already (never writes anything).
+--- New credentials for a machine that has access already (never writes anything). port: that is
+--- dialled.
 ---@return arclua.RelayInfo|nil, arclua.Error?
-function Connectivity:renew(machine, opts)
+function Connectivity:renew(machine, opts, port)
   self:forget(machine, opts)
   local info, err = ask(self, machine)
   if not info then
     return nil, err
   end
-  self.cache[key(machine, opts)] = { info = info, changed = false,
-    port = opts.port or self.ports[machine.id] or DEFAULT_PORT }
+  self.cache:put(machine, opts.port, info, port)
   return info
 end
 
---- Drops the credentials kept for a machine: they were refused or have expired.
+--- Drops the credentials kept for a machine: they were refused, or led astray.
 function Connectivity:forget(machine, opts)
-  self.cache[key(machine, opts)] = nil
+  self.cache:drop(machine, opts.port)
+  self.ports[machine.id] = nil
+end
+
+--- Seconds that ARM's limits make it take, at least, to get credentials for machines that have none
+--- yet.
+---@param list arclua.MachineData[]
+---@param port integer?
+---@return number
+function Connectivity:expected(list, port)
+  local pace, all, seconds = self.client.pace, {}, 0
+  for _, machine in ipairs(list) do
+    local name = machine.subscription:lower()
+    all[name] = all[name] or {}
+    table.insert(all[name], machine)
+  end
+  for subscription, machines in pairs(all) do
+    -- Where all could be cold without a wait nobody needs to look.
+    if pace:expected(subscription, "write", #machines) > 0 then
+      local cold = 0
+      for _, machine in ipairs(machines) do
+        cold = cold + (self.cache:has(machine, port) and 0 or 1)
+      end
+      seconds = math.max(seconds, pace:expected(subscription, "write", cold))
+    end
+  end
+  return seconds
 end
 
 return { new = new }

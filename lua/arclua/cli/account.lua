@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- arclua account [list | set ACCOUNT]
+-- arclua account [list | set ACCOUNT | clear-cache]
 local accounts = require "arclua.accounts"
 local columns = require "arclua.report.table"
 local command = require "arclua.cli.command"
@@ -7,16 +7,17 @@ local json = require "arclua.json"
 local options = require "arclua.cli.options"
 local output = require "arclua.output"
 
-local account = { name = "account", summary = "list the stored sign-ins, or choose one" }
+local account = { name = "account", summary = "list or choose stored sign-ins, empty the cache" }
 
 local TITLES = { "ACCOUNT", "KIND", "TENANT", "CLOUD", "DEFAULT" }
 local FIELDS = { "id", "kind", "username", "tenant", "cloud", "authority", "client_id",
   "default" }
 
 local function parser()
-  local it = options.parser("arclua account", "Lists the stored sign-ins, or makes one the "
-    .. "default.", "arclua account [list [-o table|json]]\n       arclua account set ACCOUNT")
-  it:argument("action", "list (default) or set."):args "?":argname "ACTION"
+  local it = options.parser("arclua account", "Lists the stored sign-ins, makes one the default, "
+    .. "or forgets what was kept of Azure's answers.", "arclua account [list [-o table|json]]\n"
+    .. "       arclua account set ACCOUNT\n       arclua account clear-cache")
+  it:argument("action", "list (default), set or clear-cache."):args "?":argname "ACTION"
   it:argument("account", "User name, client ID or ID."):args "?":argname "ACCOUNT"
   it:option("-o --output", "table (default) or json."):argname "FORMAT"
   return it
@@ -57,19 +58,35 @@ local function list_all(values)
   return 0
 end
 
-function account.run(argv, base)
-  local values, merged = command.parse(parser(), "account", argv, base)
-  if not values then
-    return merged
-  elseif (values.action or "list") == "list" then
-    return list_all(values)
-  elseif values.action ~= "set" then
-    return command.usage("account", ("list or set expected, got '%s'"):format(values.action))
-  elseif not values.account or values.output then
+local function set(values)
+  if not values.account or values.output then
     return command.usage("account", "set takes ACCOUNT, and nothing else")
   end
   local chosen, err = accounts.choose(values.account)
   return chosen and 0 or command.fail(err)
+end
+
+local function clear_cache(values)
+  if values.account or values.output then
+    return command.usage("account", "clear-cache takes nothing else")
+  end
+  local ok, err = accounts.clear_cache()
+  return ok and 0 or command.fail(err)
+end
+
+local ACTIONS = { list = list_all, set = set, ["clear-cache"] = clear_cache }
+
+function account.run(argv, base)
+  local values, merged = command.parse(parser(), "account", argv, base)
+  if not values then
+    return merged
+  end
+  local action = ACTIONS[values.action or "list"]
+  if not action then
+    return command.usage("account", ("list, set or clear-cache expected, got '%s'"):format(
+      values.action))
+  end
+  return action(values)
 end
 
 account.parser = parser -- for completion

@@ -38,6 +38,8 @@ globals.OPTIONS = {
     text = "Configuration file" },
   { flag = "--known-hosts", key = "known_hosts", env = "ARCLUA_KNOWN_HOSTS", arg = "FILE",
     text = "Host keys (default ~/.ssh/known_hosts)" },
+  { flag = "--no-cache", key = "no_cache", env = "ARCLUA_NO_CACHE",
+    text = "Neither read nor write files that keep what Azure gave" },
   { flag = "--log-level", key = "log_level", env = "ARCLUA_LOG_LEVEL", arg = "LEVEL",
     convert = settings.KEYS.log_level,
     text = "error, warn, info, debug or trace, on stderr" },
@@ -150,7 +152,8 @@ local function login_options(values)
   return {
     cloud = values.cloud, subscription = values.subscription, tenant = values.tenant,
     all_subscriptions = values.all_subscriptions, credential = values.credential,
-    trust_cloud = values.trust_cloud, refresh = values.refresh, known_hosts = values.known_hosts,
+    trust_cloud = values.trust_cloud, refresh = values.refresh, no_cache = values.no_cache,
+    known_hosts = values.known_hosts,
   }
 end
 

@@ -162,6 +162,13 @@ function Credential:certificate(scope, key)
   return self:token(scope, { ssh_key = key })
 end
 
+--- Whether its tokens were given from outside: they are good for this run only.
+---@return boolean
+function Credential:is_static()
+  local source = self._source
+  return (source.chosen or source).static == true
+end
+
 function Credential:__tostring()
   return "credential: " .. self.name
 end

@@ -15,7 +15,7 @@ local UNKNOWN_LIFE = 3600
 local function new(spec, primitives)
   local core = primitives or real
   local claims = not spec.expires_on and core.token.claims(spec.token) or {}
-  return setmetatable({ name = "static token", core = core, token = spec.token,
+  return setmetatable({ name = "static token", static = true, core = core, token = spec.token,
     expires_on = spec.expires_on or claims.exp or core.time() + UNKNOWN_LIFE }, Source)
 end
 

@@ -121,6 +121,26 @@ local function certified()
     after = function() sshd:close() end }, lab
 end
 
+-- Relay credentials to a file and back, and what ARM says of an error.
+local function kept(lab)
+  local dir = lab:path "kept"
+  local info = assert(core.relayinfo [[{"relay":{"namespaceName":"ns","namespaceNameSuffix":"s.net",
+    "hybridConnectionName":"a/b","accessKey":"k","expiresOn":5,"serviceConfigurationToken":"t"}}]])
+  return { name = "kept credentials", run = function()
+    local ok, err = core.relaycache.write(dir, "key", info, 22)
+    if not ok then
+      return nil, err
+    end
+    local got, port = core.relaycache.read(dir, "key")
+    if not got then
+      return nil, port
+    end
+    got:close()
+    err = core.arm.failure(404, '{"error":{"code":"X","details":[{"message":"y","target":"z"}]}}')
+    return err.service_code == "X" or nil, err
+  end }
+end
+
 -- A lab whose user has a locked key, and one in the agent.
 local function with_keys()
   local lab = sshlab.new()
@@ -142,6 +162,7 @@ function roads.open()
   local certificate, trusting = certified()
   roads.things = { agent, keys, words, trusting }
   local list = {
+    kept(keys),
     login("a locked key", keys, function()
       return { identities = { keys:path "locked" }, prompt = answers() }
     end),
