@@ -107,9 +107,8 @@ describe("arc.login", function()
       local az = sign_in(e)
       local path = "/subscriptions/" .. e.state.subscriptions[1].id
         .. "/providers/Microsoft.HybridCompute/machines"
-      assert.equal(3, #assert(arc.arm.request(az, { path = path, api_version = "2025-01-13",
-        list = true })))
-      assert.has_error(function() arc.arm.request(az, { path = path }) end)
+      assert.equal(3, #assert(az.arm:list { path = path, api_version = "2025-01-13" }))
+      assert.has_error(function() az.arm:request { path = path } end)
     end)
   end)
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What commands share: usage errors, error texts, signing in, the question before a large run.
 local core = require "arclua.core"
+local duration = require "arclua.duration"
 local errors = require "arclua.errors"
 local escape = require "arclua.report.escape"
 local globals = require "arclua.cli.globals"
@@ -14,6 +15,8 @@ local command = {}
 local USAGE, FAILED, INTERRUPTED, NOT_TRIED = 2, 1, 130, 4
 -- From so many machines on an action is announced.
 local MANY = 20
+-- From so many seconds on the expected time is told.
+local LONG = 10
 
 --- Parses a command's arguments: values, globals | nil, exit status (it has been said why).
 ---@return table|nil values, table|integer
@@ -112,17 +115,27 @@ function command.ask(question)
   return text:lower():match "^%s*y" ~= nil
 end
 
+-- How long Azure's limits make it, when that is worth telling.
+local function expectation(seconds)
+  if not seconds or seconds < LONG then
+    return ""
+  end
+  return (", about %s: Azure gives credentials for 10 machines a second"):format(
+    duration.format(seconds))
+end
+
 --- Announces an action on many machines or several subscriptions, and asks at a terminal unless
 --- yes. Returns true to go on | nil, exit status.
+---@param seconds number?  that it is expected to take
 ---@return true|nil, integer?
-function command.confirm(action, list, yes)
+function command.confirm(action, list, yes, seconds)
   local subscriptions = count_subscriptions(list)
   if #list <= MANY and subscriptions <= 1 then
     return true
   end
   local what = subscriptions == 0 and plural(#list, "host")
     or ("%s in %s"):format(plural(#list, "machine"), plural(subscriptions, "subscription"))
-  output.standard(2):line(("%s on %s"):format(escape.text(action), what))
+  output.standard(2):line(("%s on %s%s"):format(escape.text(action), what, expectation(seconds)))
   if yes or not (core.sys.isatty(0) and core.sys.isatty(2)) then
     return true
   end

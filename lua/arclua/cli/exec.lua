@@ -129,16 +129,16 @@ local function run(values, words)
   elseif #list == 0 then
     return command.nothing_selected()
   end
+  local machines = fleet.new(list, opts)
   local ok
-  ok, status = command.confirm("exec", list, values.yes)
+  ok, status = command.confirm("exec", list, values.yes, machines:expected())
   if not ok then
     return status
   end
   local hooks, finish = modes[mode_of(filled)](values)
   tell_waits(hooks, list)
-  opts.on_output, opts.on_result, opts.on_wait = hooks.on_output, hooks.on_result, hooks.on_wait
   local report
-  report, err = fleet.new(list, opts):exec(words)
+  report, err = machines:exec(words, hooks)
   if not report then
     return command.fail(err)
   end

@@ -193,6 +193,31 @@ local function new_context(opts, targets)
   return context
 end
 
+-- Those that would be dialled, by their sign-in.
+local function dialled(list, opts)
+  local by_azure = {}
+  for _, machine in ipairs(list) do
+    if type(machine) == "table" and machine.azure
+      and (machine:is_connected() or opts.try_disconnected) then
+      by_azure[machine.azure] = by_azure[machine.azure] or {}
+      table.insert(by_azure[machine.azure], machine)
+    end
+  end
+  return by_azure
+end
+
+--- Seconds that a command on all takes at least, because Azure gives new relay credentials for 10
+--- machines a second in a subscription only; 0 when it does not limit. Names in the list are not
+--- counted: nothing is asked.
+---@return number
+function Fleet:expected()
+  local seconds = 0
+  for azure, machines in pairs(dialled(self.list, self.opts)) do
+    seconds = math.max(seconds, azure.connectivity:expected(machines, self.opts.port))
+  end
+  return seconds
+end
+
 local function broken(machine, text)
   return record.not_run(machine, errors.new { code = "unknown", op = "exec", message = text },
     nil, "unknown")
