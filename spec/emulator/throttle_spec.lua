@@ -101,12 +101,12 @@ describe("emulator: throttle", function()
     throttle = "documented" }, function(e)
     local az = sign_in(e)
     local list = assert(az:machines {})
-    assert(az.connectivity:access(list[1], {}))
     for _ = 1, 180 do
       e.state.throttle:take(e.state.subscriptions[1].id, e.state.object_id, "writes")
     end
+    assert(az.connectivity:access(list[1], {})) -- its answer tells what is left
     assert.equal(60, get_all(az, list))
-    assert.equal(0, e.log:count { event = "throttled" })
+    assert.is_true(e.log:count { event = "throttled" } <= 1)
   end)
 
   emulated.spec("loses no machine where it gives less than documented", { machines = 60,
