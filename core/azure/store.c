@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,51 +11,16 @@
 #include "azure/json.h"
 #include "crypto/seal.h"
 #include "util/buf.h"
-#include "util/files.h"
+#include "util/privatefile.h"
 
-enum { STORE_MAX = 4 * 1024 * 1024, STEP = 16 * 1024 };
+enum { STORE_MAX = 4 * 1024 * 1024 };
 
 static const char file_name[] = "tokens.json";
 static const char fresh_name[] = "tokens.json.new"; // the lock's holder alone
 static const char lock_name[] = "tokens.lock";
 
-/* ---- the directory ---------------------------------------------------------
+/* ---- the lock --------------------------------------------------------------
  */
-
-static struct arc_err *unsafe(const char *dir, const char *what) {
-  return arc_err_new(ARC_E_CONFIG, "%s: %s", dir, what);
-}
-
-/* A descriptor of the directory in *fd; -1 where it is missing. */
-static struct arc_err *open_dir(const char *dir, int *fd) {
-  struct stat st;
-  *fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (*fd < 0) {
-    return errno == ENOENT ? NULL : arc_err_errno(-errno, "open %s", dir);
-  }
-  struct arc_err *err = NULL;
-  if (fstat(*fd, &st)) {
-    err = arc_err_errno(-errno, "stat %s", dir);
-  } else if (st.st_uid != geteuid()) {
-    err = unsafe(dir, "the directory belongs to another user");
-  } else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-    err = unsafe(dir, "others may write to the directory: chmod 700 it");
-  }
-  if (err) {
-    close(*fd);
-    *fd = -1;
-  }
-  return err;
-}
-
-static struct arc_err *make_dir(const char *dir, int *fd) {
-  int error = arc_mkdirs(dir, S_IRWXU);
-  if (error) {
-    return arc_err_errno(-error, "make %s", dir);
-  }
-  struct arc_err *err = open_dir(dir, fd);
-  return err ? err : *fd < 0 ? arc_err_errno(-ENOENT, "open %s", dir) : NULL;
-}
 
 static int open_lock(int dir) {
   return openat(dir, lock_name,
@@ -85,46 +49,6 @@ static struct arc_err *lock_dir(int dir, int *lock) {
 /* ---- the file --------------------------------------------------------------
  */
 
-static int read_all(int fd, struct arc_buf *into) {
-  for (;;) {
-    uint8_t *room = arc_buf_reserve(into, STEP);
-    ssize_t n = room ? read(fd, room, STEP) : -1;
-    if (n < 0 && room && errno == EINTR) {
-      continue;
-    }
-    if (n <= 0) {
-      return n == 0 ? 0 : room ? errno : ENOMEM;
-    }
-    arc_buf_commit(into, (size_t)n);
-    if (arc_buf_len(into) > STORE_MAX) {
-      return EFBIG;
-    }
-  }
-}
-
-static struct arc_err *read_file(int dir, struct arc_buf *text) {
-  struct stat st;
-  int fd =
-      openat(dir, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) {
-    return errno == ENOENT ? NULL : arc_err_errno(-errno, "open %s", file_name);
-  }
-  struct arc_err *err = NULL;
-  if (fstat(fd, &st)) {
-    err = arc_err_errno(-errno, "stat %s", file_name);
-  } else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
-    err = unsafe(file_name, "not a file of yours");
-  } else if (st.st_mode & (S_IRWXG | S_IRWXO)) {
-    err = unsafe(file_name, "others may read the stored sign-ins: chmod 600 "
-                            "it, or sign in again after `arclua logout --all`");
-  } else {
-    int error = read_all(fd, text);
-    err = error ? arc_err_errno(-error, "read %s", file_name) : NULL;
-  }
-  close(fd);
-  return err;
-}
-
 static bool is_text(const json_t *account, const char *key) {
   return !json_object_get(account, key) || arc_json_text(account, key);
 }
@@ -148,15 +72,18 @@ static bool is_store(const json_t *root) {
 
 static struct arc_err *load(int dir, json_t **root) {
   struct arc_buf text = {.secret = true};
-  struct arc_err *err = dir < 0 ? NULL : read_file(dir, &text);
+  struct arc_err *err =
+      dir < 0 ? NULL : arc_privatefile_read(dir, file_name, STORE_MAX, &text);
   if (!err && arc_buf_len(&text)) {
     *root =
         arc_json_secret((const char *)arc_buf_head(&text), arc_buf_len(&text));
     if (!is_store(*root)) {
       arc_json_wipe(*root);
       *root = NULL;
-      err = unsafe(file_name, "damaged, or of a newer arclua: `arclua logout "
-                              "--all` removes it");
+      err = arc_err_new(ARC_E_CONFIG,
+                        "%s: damaged, or of a newer arclua: `arclua logout "
+                        "--all` removes it",
+                        file_name);
     }
   } else if (!err) {
     *root = json_pack("{s:i,s:{}}", "version", 1, "accounts");
@@ -170,42 +97,6 @@ static int append(const char *text, size_t n, void *buf) {
   return arc_buf_append(buf, text, n) ? 0 : -1;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t n) {
-  while (n) {
-    ssize_t done = write(fd, data, n);
-    if (done < 0 && errno != EINTR) {
-      return errno;
-    }
-    data += done < 0 ? 0 : done;
-    n -= done < 0 ? 0 : (size_t)done;
-  }
-  return 0;
-}
-
-static int replace(int dir, const struct arc_buf *text) {
-  unlinkat(dir, fresh_name, 0); // of one that died
-  int fd = openat(dir, fresh_name,
-                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                  S_IRUSR | S_IWUSR);
-  if (fd < 0) {
-    return errno;
-  }
-  int error = write_all(fd, arc_buf_head(text), arc_buf_len(text));
-  if (!error && fsync(fd)) {
-    error = errno;
-  }
-  if (close(fd) && !error) {
-    error = errno;
-  }
-  if (!error && (renameat(dir, fresh_name, dir, file_name) || fsync(dir))) {
-    error = errno;
-  }
-  if (error) {
-    unlinkat(dir, fresh_name, 0);
-  }
-  return error;
-}
-
 static struct arc_err *save(int dir, const json_t *root) {
   struct arc_buf text = {.secret = true};
   struct arc_err *err = NULL;
@@ -213,8 +104,8 @@ static struct arc_err *save(int dir, const json_t *root) {
       !arc_buf_text(&text, "\n")) {
     err = arc_err_new(ARC_E_NOMEM, "out of memory");
   } else {
-    int error = replace(dir, &text);
-    err = error ? arc_err_errno(-error, "write %s", file_name) : NULL;
+    err = arc_privatefile_replace(dir, file_name, fresh_name,
+                                  arc_buf_head(&text), arc_buf_len(&text));
   }
   arc_buf_free(&text);
   return err;
@@ -257,8 +148,7 @@ static struct arc_err *change_locked(int dir, edit *fn, struct change *change) {
 
 static struct arc_err *run(const char *path, edit *fn, struct change *change) {
   int dir = -1;
-  struct arc_err *err =
-      change->account ? make_dir(path, &dir) : open_dir(path, &dir);
+  struct arc_err *err = arc_privatedir_open(path, change->account, &dir);
   if (!err && dir >= 0) {
     err = change_locked(dir, fn, change);
   }
@@ -370,7 +260,7 @@ static struct arc_err *choose(json_t *root, struct change *change) {
 struct arc_err *arc_store_read(const char *path, json_t **root) {
   int dir = -1;
   *root = NULL;
-  struct arc_err *err = open_dir(path, &dir);
+  struct arc_err *err = arc_privatedir_open(path, false, &dir);
   if (!err) {
     err = load(dir, root);
   }
@@ -448,7 +338,7 @@ struct arc_err *arc_store_choose(const char *dir, const char *id, bool *done) {
 
 int arc_store_lock(const char *path) {
   int dir = -1;
-  struct arc_err *err = make_dir(path, &dir);
+  struct arc_err *err = arc_privatedir_open(path, true, &dir);
   if (err) {
     int error = err->status ? -err->status : -EACCES;
     arc_err_unref(err);

@@ -96,8 +96,9 @@ struct arc_err *arc_privatefile_read(int dir, const char *name, size_t max,
   return err;
 }
 
-/* Writes a new file under a name that nobody has. */
-static int write_new(int dir, const char *name, const void *data, size_t n) {
+/* Writes a new file under a name that nobody has: 0 or a positive errno. */
+static int write_new(int dir, const char *name, const void *data, size_t n,
+                     bool sync) {
   int fd =
       openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
              S_IRUSR | S_IWUSR);
@@ -105,7 +106,22 @@ static int write_new(int dir, const char *name, const void *data, size_t n) {
     return errno;
   }
   int error = arc_write_all(fd, data, n);
+  if (!error && sync && fsync(fd)) {
+    error = errno;
+  }
   return close(fd) && !error ? errno : error;
+}
+
+/* Ends a write: the new file takes the old one's place, or goes. */
+static struct arc_err *settle(int dir, const char *fresh, const char *name,
+                              int error) {
+  if (!error && renameat(dir, fresh, dir, name)) {
+    error = errno;
+  }
+  if (error) {
+    unlinkat(dir, fresh, 0);
+  }
+  return error ? arc_err_errno(-error, "write %s", name) : NULL;
 }
 
 struct arc_err *arc_privatefile_write(int dir, const char *name,
@@ -116,12 +132,17 @@ struct arc_err *arc_privatefile_write(int dir, const char *name,
     return arc_err_errno(-errno, "write %s", name);
   }
   snprintf(fresh, sizeof fresh, "new-%016" PRIx64, random);
-  int error = write_new(dir, fresh, data, n);
-  if (!error && renameat(dir, fresh, dir, name)) {
-    error = errno;
+  return settle(dir, fresh, name, write_new(dir, fresh, data, n, false));
+}
+
+struct arc_err *arc_privatefile_replace(int dir, const char *name,
+                                        const char *fresh, const void *data,
+                                        size_t n) {
+  unlinkat(dir, fresh, 0); // of one that died
+  struct arc_err *err =
+      settle(dir, fresh, name, write_new(dir, fresh, data, n, true));
+  if (!err && fsync(dir)) {
+    err = arc_err_errno(-errno, "write %s", name);
   }
-  if (error) {
-    unlinkat(dir, fresh, 0);
-  }
-  return error ? arc_err_errno(-error, "write %s", name) : NULL;
+  return err;
 }

@@ -22,4 +22,10 @@ struct arc_err *arc_privatefile_read(int dir, const char *name, size_t max,
 struct arc_err *arc_privatefile_write(int dir, const char *name,
                                       const void *data, size_t n);
 
+/* The same by a writer that holds a lock, under a temporary name of its own;
+ * it is on the disk when this has returned. */
+struct arc_err *arc_privatefile_replace(int dir, const char *name,
+                                        const char *fresh, const void *data,
+                                        size_t n);
+
 #endif
