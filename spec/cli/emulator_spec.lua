@@ -36,7 +36,17 @@ describe("arclua emulator", function()
     assert.equal(127, ended.status)
   end)
 
+  task("has an az on the path, on request", function()
+    local ended = program.run { "emulator", "--machines", "1", "--sign-in", "azure-cli", "--az",
+      "notice", "--", "sh", "-c", "az account show --query user.name -o tsv; '" .. program.path
+        .. "' machines" }
+    assert.equal(0, ended.status, ended.err)
+    assert.truthy(ended.out:find("user@arclua.test\n", 1, true), ended.out)
+    assert.truthy(ended.out:find("web-01", 1, true), ended.out)
+  end)
+
   for _, case in ipairs {
+    { "--az", "sing" },
     { "--machines", "0" }, { "--machines", "x" }, { "--throttle", "often" }, { "--setup", "x" },
     { "--machine-agent", "x" }, { "--relay-host", "a b" }, { "--port", "70000" },
     { "--bogus" }, { "word" },

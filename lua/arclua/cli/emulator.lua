@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- arclua emulator: a local Azure with Arc machines, for a shell or for one command.
+local az = require "arclua.emulator.az"
 local core = require "arclua.core"
 local convert = require "arclua.convert"
 local emulator = require "arclua.emulator"
@@ -91,6 +92,8 @@ local function build()
   parser:option("--sign-in", "What clients sign in with: " .. table.concat(signin.WAYS, ", ")
     .. " (secret).", nil, convert.option("--sign-in", convert.one_of(table.unpack(signin.WAYS))))
     :argname "HOW"
+  parser:option("--az", "Put an az and an azd on PATH: " .. table.concat(az.MODES, ", ") .. ".",
+    nil, convert.option("--az", convert.one_of(table.unpack(az.MODES)))):argname "HOW"
   parser:flag("--as-root", "As root: log in to the machines as root, not as another user.")
   return parser
 end
@@ -151,7 +154,7 @@ function command.run(args)
     faults = opts.fault, seed = opts.seed, setup = opts.setup, subscriptions = opts.subscriptions,
     log_file = opts.log_file, profile = opts.profile, windows = opts.windows,
     machine_agent = opts.machine_agent, relay_host = opts.relay_host,
-    sign_in = opts.sign_in, login = opts.login, alike = opts.alike,
+    sign_in = opts.sign_in, login = opts.login, az = opts.az, alike = opts.alike,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }
   if not running then

@@ -4,6 +4,7 @@ local core = require "arclua.core"
 local check = require "arclua.check"
 local json = require "arclua.json"
 local arm = require "arclua.emulator.arm"
+local az = require "arclua.emulator.az"
 local entra = require "arclua.emulator.entra"
 local faults = require "arclua.emulator.faults"
 local files = require "arclua.emulator.files"
@@ -34,7 +35,7 @@ local OPTIONS = {
   bound = "boolean", profile = "string", domain = "string", windows = "integer",
   operation_time = "number",
   machine_agent = "string", relay_host = "string", bridge = "table", sign_in = "string",
-  login = "string", alike = "integer",
+  login = "string", az = "string", alike = "integer",
 }
 
 ---@class arclua.Emulator
@@ -123,6 +124,7 @@ local function listen(self, port)
     function() return core.sys.write_file(self.state.cloud.ca, made.ca, 384) end,
     function() return core.sys.write_file(self.cloud, json.encode(self.state.cloud), 384) end,
     function() return signin.export(self) end,
+    function() return not self.wants_az or az.install(self, self.wants_az) end,
     function() return write_listeners(self) end,
   }
 end
@@ -141,6 +143,25 @@ local function run(self, opts)
       return true
     end,
   }
+end
+
+-- An emulator that does not run yet.
+local function new(opts)
+  local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound,
+    names = host_names(opts.domain), listeners = {}, pendings = {},
+    advertise = (opts.relay_host or "localhost"):lower(), dice = faults.new(opts.seed),
+    bridge_rules = opts.bridge or { idle = IDLE },
+    wants_az = az.wanted(opts) }, Emulator)
+  self.log = log.new(opts.log_file)
+  self.state = state.new(opts)
+  self.state.log = self.log
+  self.state.faults = faults.new(opts.seed, self.log)
+  operations.prepare(self.state, opts.operation_time)
+  self.state.throttle = throttle.new(opts.throttle or "off")
+  for _, fault in ipairs(opts.faults or {}) do
+    self.state.faults:add(fault)
+  end
+  return self
 end
 
 ---@class arclua.EmulatorOptions
@@ -169,7 +190,10 @@ end
 ---@field rendezvous number?            seconds that an agent has to accept (30)
 ---@field sign_in string?              what env signs in with: "secret" (default), "certificate",
 ---   "workload" (a platform's token in a file), "github" (its service for jobs), "imds",
----   "app-service", "cloud-shell", "arc" (what runs in Azure)
+---   "app-service", "cloud-shell", "arc" (what runs in Azure), "azure-cli" (az)
+---@field az string?                   puts an az and an azd on the path of env: "signed-in"
+---   (default with sign_in "azure-cli"; else there is none), "signed-out", "expired",
+---   "no-extension" (no `az ssh`), "notice" (words before the JSON), "garbage", "hang"
 ---@field as_root boolean?              as root: log in as root, not as another user
 ---@field way string?                   how the machines get a user: "wrapper", "mount", "plain";
 ---   default the first that works (emulator/account.lua)
@@ -198,19 +222,8 @@ function emulator.start(opts)
     error("option 'relay_host': the name of a host, got '" .. opts.relay_host .. "'", 2)
   end
   signin.check(opts.sign_in)
-  local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound,
-    names = host_names(opts.domain), listeners = {}, pendings = {},
-    advertise = (opts.relay_host or "localhost"):lower(), dice = faults.new(opts.seed),
-    bridge_rules = opts.bridge or { idle = IDLE } }, Emulator)
-  self.log = log.new(opts.log_file)
-  self.state = state.new(opts)
-  self.state.log = self.log
-  self.state.faults = faults.new(opts.seed, self.log)
-  operations.prepare(self.state, opts.operation_time)
-  self.state.throttle = throttle.new(opts.throttle or "off")
-  for _, fault in ipairs(opts.faults or {}) do
-    self.state.faults:add(fault)
-  end
+  az.check(opts.az, 3)
+  local self = new(opts)
   core.sys.rlimit_nofile()
   local ok, err = run(self, opts)
   if not ok then
@@ -242,6 +255,18 @@ end
 ---@param fault table?  what emulator:fault returned
 function Emulator:clear(fault)
   self.state.faults:clear(fault)
+end
+
+--- Lets the emulator's az and azd behave in another way from their next call on.
+--- Raises: there is no such way; the emulator was started without az.
+---@param mode string  as the option az
+---@return true|nil, arclua.Error?
+function Emulator:az(mode)
+  az.check(mode, 3)
+  if not self.wants_az then
+    error("the emulator was started without the option 'az'", 2)
+  end
+  return az.set(self, mode)
 end
 
 --- A machine of the state by name, "group/name" or id.

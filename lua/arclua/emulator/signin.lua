@@ -8,7 +8,7 @@ local signin = {}
 
 --- What sign_in may be; the first is the default.
 signin.WAYS = { "secret", "certificate", "workload", "github", "imds", "app-service",
-  "cloud-shell" }
+  "cloud-shell", "azure-cli" }
 
 local ISSUER = "arc.localhost"
 
@@ -108,6 +108,15 @@ WAYS.arc = told("arc", function(service)
   return { IDENTITY_ENDPOINT = service.base .. "/metadata/identity/oauth2/token",
     IMDS_ENDPOINT = service.base }
 end)
+
+-- Whoever is signed in to az: it is put on the path by az.lua.
+WAYS["azure-cli"] = {
+  env = function()
+    return { AZURE_CLIENT_SECRET = ABSENT, AZURE_CLIENT_ID = ABSENT,
+      AZURE_CLIENT_CERTIFICATE_PATH = ABSENT, AZURE_FEDERATED_TOKEN_FILE = ABSENT,
+      ARCLUA_CREDENTIAL = "azure_cli" }
+  end,
+}
 
 --- Checks a way; nil is the default. Raises: there is no such way.
 function signin.check(way)

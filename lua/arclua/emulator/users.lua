@@ -31,6 +31,15 @@ function users.new()
     life = LIFE }
 end
 
+users.CLIENT = PUBLIC_CLIENT
+
+--- A refresh token of the person, as of a sign-in that was made before.
+function users.sign_in(state)
+  local token = random_text()
+  state.users.refresh[token] = { scope = "openid profile offline_access" }
+  return token
+end
+
 --- The address where a person approves; only who started the emulator is told.
 function users.page(state)
   return ("%s/%s/device"):format(state.cloud.authority, state.users.page_key)
@@ -246,7 +255,13 @@ function users.token(state, tenant, form, resource, lifetime)
   if refusal then
     return nil, refusal
   end
-  return GRANTS[form.grant_type](state, form, resource, lifetime)
+  local body
+  body, refusal = GRANTS[form.grant_type](state, form, resource, lifetime)
+  if body and form.client_info == "1" then -- Microsoft's libraries name accounts by it
+    body.client_info = core.crypto.base64url(json.encode { uid = state.users.oid,
+      utid = state.tenant })
+  end
+  return body, refusal
 end
 
 return users
