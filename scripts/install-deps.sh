@@ -13,7 +13,7 @@ socat libpam-wrapper dbus-daemon gnome-keyring libsecret-1-0"
 lint="lua-check clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev
 luarocks git"
 
-clients="rsync git ansible-core python3 python3-venv"
+clients="rsync git ansible-core python3 python3-venv chromium"
 
 # A node of any origin will do, if it has its npm.
 interop=

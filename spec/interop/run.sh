@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Checks arclua against programs that are not ours: npm ws, hyco-ws, OpenSSH,
-# the Azure CLI.
+# Microsoft's sign-in libraries for node, Chromium, the Azure CLI.
 #   --no-install   use what is there, touch no network
 #   FILE...        only these
 # Node's packages go to build/interop, and the Azure CLI (400 MB, half a minute)
