@@ -15,8 +15,10 @@ local MAX = 16 * 1024 * 1024
 function azure_profile.default(cloud)
   local text = core.sys.read_file(paths.azure_cli() .. "/azureProfile.json", MAX)
   local profile = text and json.decode((text:gsub("^\xEF\xBB\xBF", "")))
-  for _, one in ipairs(type(profile) == "table" and profile.subscriptions or {}) do
-    if one.isDefault == true and one.environmentName == (cloud.azure_name or cloud.name) then
+  local list = type(profile) == "table" and profile.subscriptions
+  for _, one in ipairs(type(list) == "table" and list or {}) do
+    if type(one) == "table" and one.isDefault == true and type(one.id) == "string"
+      and one.environmentName == (cloud.azure_name or cloud.name) then
       return one
     end
   end
