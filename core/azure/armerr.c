@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "azure/claims.h"
 #include "azure/json.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -210,6 +211,7 @@ struct arc_err *arc_arm_error(int status, const char *body, size_t n,
     err->status = status;
     err->retryable =
         err->retryable && (may_pass(status) || err->code == ARC_E_CONFLICT);
+    arc_claims_redact(err->message, strlen(err->message));
   }
   return err;
 }

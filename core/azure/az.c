@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "azure/claims.h"
 #include "azure/expiry.h"
@@ -12,6 +11,7 @@
 #include "net/fdstream.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/secretenv.h"
 
 enum {
   OUT_MAX = 1024 * 1024,
@@ -183,6 +183,7 @@ static struct arc_err *judge(struct az_op *az) {
 static void check_end(struct az_op *az) {
   if (!az->wait && !az->out.stream && !az->err.stream) {
     struct arc_err *err = judge(az);
+    arc_wipe_stack();
     detach(&az->op);
     arc_op_finish(&az->op, err);
   }
@@ -232,39 +233,8 @@ static bool open_output(struct az_op *az, struct output *output, int which,
   return output->stream;
 }
 
-/* Secrets that are of no use to a command that keeps its own. */
-static bool is_ours(const char *variable) {
-  static const char *const names[] = {
-      "AZURE_CLIENT_SECRET=", "AZURE_CLIENT_CERTIFICATE_PASSWORD=",
-      "AZURE_ACCESS_TOKEN=", "AZURE_PASSWORD="};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    if (!strncmp(variable, names[i], strlen(names[i]))) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/* The environment for the command, to be freed; its texts are not copied. */
-static char **environment(void) {
-  size_t n = 0, used = 0;
-  while (environ[n]) {
-    n++;
-  }
-  char **env = calloc(n + 1, sizeof *env);
-  for (size_t i = 0; env && i < n; i++) {
-    if (!is_ours(environ[i])) {
-      env[used++] = environ[i];
-    }
-  }
-  return env;
-}
-
 static struct arc_err *start(struct az_op *az, char *const *args) {
-  char **env = environment();
-  if (!env) {
-    return arc_err_new(ARC_E_NOMEM, "out of memory");
-  }
+  char **env = arc_secretenv_without_own();
   const struct arc_spawn how = {
       .args = args,
       .env = env,
@@ -272,7 +242,11 @@ static struct arc_err *start(struct az_op *az, char *const *args) {
       .io = {ARC_STDIO_NULL, ARC_STDIO_PIPE, ARC_STDIO_PIPE},
       .session = true};
   struct arc_err *err = NULL;
-  az->process = arc_process_spawn(az->op.loop, &how, &err);
+  if (env) {
+    az->process = arc_process_spawn(az->op.loop, &how, &err);
+  } else {
+    err = arc_err_new(ARC_E_NOMEM, "out of memory");
+  }
   free(env);
   if (!az->process) {
     return err;

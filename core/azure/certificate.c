@@ -16,10 +16,13 @@ bool arc_certificate_fields(const struct arc_sshkey *key, struct arc_buf *jwk,
   if (!arc_sshkey_jwk(key, jwk)) {
     return false;
   }
-  to[0] = (struct arc_form_field){"token_type", KIND, sizeof KIND - 1};
-  to[1] = (struct arc_form_field){"key_id", id, strlen(id)};
-  to[2] = (struct arc_form_field){"req_cnf", (const char *)arc_buf_head(jwk),
-                                  arc_buf_len(jwk)};
+  to[0] = (struct arc_form_field){
+      .name = "token_type", .value = KIND, .n = sizeof KIND - 1};
+  to[1] =
+      (struct arc_form_field){.name = "key_id", .value = id, .n = strlen(id)};
+  to[2] = (struct arc_form_field){.name = "req_cnf",
+                                  .value = (const char *)arc_buf_head(jwk),
+                                  .n = arc_buf_len(jwk)};
   return true;
 }
 

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "azure/json.h"
 
-#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void wiping_free(void *block) {
-  if (block) {
-    explicit_bzero(block, malloc_usable_size(block));
-    free(block);
-  }
-}
+#include "util/secret.h"
 
 static bool too_deep(const char *text, size_t n) {
   int depth = 0;
@@ -54,7 +48,7 @@ json_t *arc_json_secret(const char *text, size_t n) {
   json_get_alloc_funcs(&old_malloc, &old_free);
   bool usual = old_malloc == malloc && old_free == free;
   if (usual) {
-    json_set_alloc_funcs(malloc, wiping_free);
+    json_set_alloc_funcs(malloc, arc_wipe_free);
   }
   json_t *value = arc_json_parse(text, n);
   if (usual) {

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "azure/certificate.h"
+#include "azure/claims.h"
 #include "azure/expiry.h"
 #include "azure/json.h"
 #include "net/http.h"
@@ -17,6 +18,7 @@ enum {
   ANSWER_MAX = 1024 * 1024,
   TOKEN_MAX = 64 * 1024,
   CONNECT_SECONDS = 10,
+  HIDDEN_MIN = 8,        /* shorter ones would blank out words */
   DEVICE_SECONDS = 1800, /* a device code's life and pace, when not given */
   DEVICE_INTERVAL = 5
 };
@@ -29,6 +31,7 @@ struct token_op {
   bool device;
   char *type;                 /* that was asked for; NULL: Bearer */
   struct arc_sshkey *certify; /* or NULL */
+  struct arc_buf hidden;      /* the secrets that are sent, ended by NUL */
   struct arc_token token;
 };
 
@@ -61,23 +64,23 @@ static char *copy_text(const json_t *answer, const char *key) {
   return text ? strdup(text) : NULL;
 }
 
-/* Its life is its own affair: it is used once, at once. */
-static bool read_assertion(struct token_op *op, const json_t *answer) {
-  const char *text = arc_json_text(answer, "value");
-  op->token.secret = text && *text ? arc_secret_new(text, strlen(text)) : NULL;
-  op->token.expires_on = op->asked;
-  op->token.refresh_on = -1;
-  return op->token.secret;
-}
-
 static struct arc_secret *copy_secret(const json_t *answer, const char *key) {
   const char *text = arc_json_text(answer, key);
   return text && *text ? arc_secret_new(text, strlen(text)) : NULL;
 }
 
+/* Its life is its own affair: it is used once, at once. */
+static bool read_assertion(const json_t *answer, double asked,
+                           struct arc_token *token) {
+  token->secret = copy_secret(answer, "value");
+  token->expires_on = asked;
+  token->refresh_on = -1;
+  return token->secret;
+}
+
 /* False when the answer is not a device code. */
-static bool read_device(struct token_op *op, const json_t *answer) {
-  struct arc_token *token = &op->token;
+static bool read_device(const json_t *answer, double asked,
+                        struct arc_token *token) {
   double life = 0;
   token->secret = copy_secret(answer, "device_code");
   token->user_code = copy_text(answer, "user_code");
@@ -92,7 +95,7 @@ static bool read_device(struct token_op *op, const json_t *answer) {
       token->interval < 1) {
     token->interval = DEVICE_INTERVAL;
   }
-  token->expires_on = op->asked + life;
+  token->expires_on = asked + life;
   return token->secret && token->user_code && token->verification_uri;
 }
 
@@ -157,10 +160,14 @@ static const char *read_token(struct token_op *op, const json_t *answer) {
 
 static const char *read_wanted(struct token_op *op, const json_t *answer) {
   if (op->device) {
-    return read_device(op, answer) ? NULL : "the answer is not a device code";
+    return read_device(answer, op->asked, &op->token)
+               ? NULL
+               : "the answer is not a device code";
   }
   if (op->assertion) {
-    return read_assertion(op, answer) ? NULL : "the answer holds no token";
+    return read_assertion(answer, op->asked, &op->token)
+               ? NULL
+               : "the answer holds no token";
   }
   return read_token(op, answer);
 }
@@ -190,6 +197,30 @@ static double skew_of(const struct arc_http_op *http) {
   return then < 0 ? 0 : arc_loop_time(http->op.loop) - (double)then;
 }
 
+struct arc_err *arc_token_read(const struct arc_token_request *request,
+                               const char *body, size_t n, double asked,
+                               struct arc_token *into) {
+  struct token_op op = {.asked = asked,
+                        .assertion = request->assertion,
+                        .device = request->device};
+  struct arc_err *err = read_success(&op, body, n);
+  *into = op.token;
+  return err;
+}
+
+/* A service, or a proxy before it, that repeats what it was sent. */
+static void hide(struct arc_err *err, const struct arc_buf *secrets) {
+  const char *secret = (const char *)arc_buf_head(secrets);
+  const char *end = secret + arc_buf_len(secrets);
+  arc_claims_redact(err->message, strlen(err->message));
+  for (; secret < end; secret += strlen(secret) + 1) {
+    size_t n = strlen(secret);
+    for (char *at; (at = strstr(err->message, secret));) {
+      memset(at, '*', n);
+    }
+  }
+}
+
 static struct arc_err *read_answer(struct token_op *op,
                                    const struct arc_http_op *http) {
   const struct arc_token_answer answer = {
@@ -204,6 +235,7 @@ static struct arc_err *read_answer(struct token_op *op,
   if (err && err->refs) {
     err->retry_after = arc_http_retry_after(http);
     err->status = http->status;
+    hide(err, &op->hidden);
   }
   return err;
 }
@@ -217,6 +249,7 @@ static void answered(struct arc_op *http, void *arg) {
   if (err && err->refs) {
     err->op = op->op.cls->name;
   }
+  arc_wipe_stack();
   arc_op_finish(&op->op, err);
 }
 
@@ -307,6 +340,26 @@ static struct arc_op *start_http(struct arc_loop *loop,
   return http;
 }
 
+static bool add_secret(struct arc_buf *to, const char *text, size_t n) {
+  return n < HIDDEN_MIN || memchr(text, '*', n) ||
+         (arc_buf_append(to, text, n) && arc_buf_append(to, "", 1));
+}
+
+static bool note_secrets(struct arc_buf *to,
+                         const struct arc_token_request *request) {
+  bool ok = true;
+  to->secret = true;
+  for (size_t i = 0; i < request->n_fields; i++) {
+    const struct arc_form_field *field = &request->fields[i];
+    ok &= !field->secret || add_secret(to, field->value, field->n);
+  }
+  for (size_t i = 0; i < request->n_headers; i++) {
+    const struct arc_secret *bearer = request->headers[i].bearer;
+    ok &= !bearer || add_secret(to, bearer->bytes, bearer->len);
+  }
+  return ok;
+}
+
 static void detach(struct arc_op *op) {
   struct token_op *token = (struct token_op *)op;
   arc_op_free(token->http);
@@ -318,6 +371,7 @@ static void destroy(struct arc_op *op) {
   struct token_op *token = (struct token_op *)op;
   arc_token_clear(&token->token);
   arc_sshkey_unref(token->certify);
+  arc_buf_free(&token->hidden);
   free(token->type);
   free(op);
 }
@@ -345,7 +399,8 @@ struct arc_op *arc_token_request(struct arc_loop *loop,
   op->device = request->device;
   op->type = type_wanted(request);
   op->certify = request->certify ? arc_sshkey_ref(request->certify) : NULL;
-  op->http = start_http(loop, request);
+  op->http =
+      note_secrets(&op->hidden, request) ? start_http(loop, request) : NULL;
   if (op->http) {
     op->http->notify = answered;
     op->http->notify_arg = op;

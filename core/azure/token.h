@@ -13,6 +13,7 @@ struct arc_form_field {
   const char *name;
   const char *value; /* n bytes */
   size_t n;
+  bool secret; /* an error that repeats it has stars instead */
 };
 
 /* Borrowed for the call only. */
@@ -65,6 +66,12 @@ struct arc_token_answer {
   double skew; /* as of arc_token */
 };
 
+/* Reads an answer that came with status 200, as what request asked for (but no
+ * certificate) at `asked` (seconds since 1970). NULL, or why it is no such
+ * thing; *into is to be cleared in both cases. Pure. */
+struct arc_err *arc_token_read(const struct arc_token_request *request,
+                               const char *body, size_t n, double asked,
+                               struct arc_token *into);
 /* The error of an answer that is not a token (azure/tokenerr.c). Pure; claims
  * and correlation_id go into `into`. */
 struct arc_err *arc_token_refusal(const struct arc_token_answer *answer,

@@ -98,6 +98,7 @@ struct arc_clientcert *arc_clientcert_parse(const struct arc_secret *bytes,
              : refuse(name, why);
   arc_certfile_clear(&file);
   ERR_clear_error();
+  arc_wipe_stack();
   if (*err) {
     arc_clientcert_free(cert);
     return NULL;

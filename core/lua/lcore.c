@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/wiped.h"
 #include "lua/lstate.h"
 #include "util/reason.h"
 
@@ -377,6 +378,7 @@ EXPORT int luaopen_arclua_core(lua_State *L) {
                                        {"stats", l_stats}, {"linger", l_linger},
                                        {NULL, NULL}};
   luaL_checkversion(L);
+  arc_crypto_wipe_memory();
   ensure_state(L);
   luaL_newlib(L, functions);
   luaL_newmetatable(L, ERROR);

@@ -68,7 +68,7 @@ static int l_uuid(lua_State *L) {
 
 static int l_sha256(lua_State *L) {
   size_t n;
-  const char *data = luaL_checklstring(L, 1, &n);
+  const char *data = check_bytes(L, 1, &n);
   uint8_t out[ARC_SHA256_SIZE];
   if (!arc_crypto_sha256(data, n, out)) {
     return l_failed(L);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lua/lcore.h"
+#include "net/multi.h"
 
 enum { MAX_BODY = 8 * 1024 * 1024 };
 
@@ -178,8 +179,14 @@ static int l_request(lua_State *L) {
   return arc_await(L, arc_http_request(loop, &request), finish_request);
 }
 
+static int l_close_idle(lua_State *L) {
+  arc_multi_close_idle(arc_getloop(L));
+  return 0;
+}
+
 void arc_open_http(lua_State *L) {
-  static const luaL_Reg functions[] = {{"request", l_request}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"request", l_request}, {"close_idle", l_close_idle}, {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "http");
 }

@@ -9,6 +9,7 @@
 #include "loop/process.h"
 #include "lua/lcore.h"
 #include "net/fdstream.h"
+#include "util/secretenv.h"
 
 #define PROCESS "arclua.process"
 
@@ -16,7 +17,7 @@ extern char **environ;
 
 struct options {
   const char *cwd, *hostname, *io[3];
-  bool clear_env, socket, session, die_with_parent;
+  bool clear_env, without_secrets, socket, session, die_with_parent;
   lua_Integer uid, gid;
 };
 
@@ -66,27 +67,26 @@ static bool is_changed(lua_State *L, int changes, const char *entry) {
   return found;
 }
 
-/* Fills a list on top of the stack with "K=V" of the new environment. */
-static void list_env(lua_State *L, int changes, bool clear) {
-  lua_newtable(L);
-  int list = lua_gettop(L);
-  lua_Integer n = 0;
-  for (char **at = environ; !clear && at && *at; at++) {
-    if (!is_changed(L, changes, *at)) {
-      lua_pushstring(L, *at);
-      lua_rawseti(L, list, ++n);
+static size_t count_env(lua_State *L, int changes) {
+  size_t n = 0;
+  for (char **at = environ; at && *at; at++) {
+    n++;
+  }
+  if (lua_istable(L, changes)) {
+    for (lua_pushnil(L); lua_next(L, changes); lua_pop(L, 1)) {
+      n++;
     }
   }
-  if (!lua_istable(L, changes)) {
-    return;
-  }
-  lua_pushnil(L);
-  while (lua_next(L, changes)) {
+  return n;
+}
+
+/* Adds "K=V" for what a table sets, false leaves out; anchors keeps them. */
+static char **add_changes(lua_State *L, int changes, int anchors, char **to) {
+  for (lua_pushnil(L); lua_next(L, changes); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) {
       luaL_error(L, "option 'env': names expected");
     }
     if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
-      lua_pop(L, 1);
       continue;
     }
     if (!lua_isstring(L, -1)) {
@@ -94,24 +94,33 @@ static void list_env(lua_State *L, int changes, bool clear) {
                  lua_tostring(L, -2));
     }
     lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
-    lua_rawseti(L, list, ++n);
-    lua_pop(L, 1);
+    *to++ = (char *)lua_tostring(L, -1);
+    lua_rawseti(L, anchors, (lua_Integer)lua_rawlen(L, anchors) + 1);
   }
+  return to;
 }
 
-static char **push_env(lua_State *L, bool clear) {
+/* The new environment. Entries of ours are handed on where they stand: they
+ * may be secrets, and do not become strings of Lua. */
+static char **push_env(lua_State *L, const struct options *o) {
   int type = lua_getfield(L, 1, "env");
   if (type != LUA_TTABLE && type != LUA_TNIL) {
     luaL_error(L, "option 'env': table expected");
   }
-  list_env(L, lua_gettop(L), clear);
-  lua_Unsigned n = lua_rawlen(L, -1);
-  char **env = push_vector(L, n);
-  for (lua_Unsigned i = 1; i <= n; i++) {
-    lua_rawgeti(L, -2, (lua_Integer)i);
-    env[i - 1] = (char *)lua_tostring(L, -1);
-    lua_pop(L, 1);
+  int changes = lua_gettop(L);
+  lua_newtable(L);
+  char **env = push_vector(L, count_env(L, changes));
+  char **to = env;
+  for (char **at = environ; !o->clear_env && at && *at; at++) {
+    if (!is_changed(L, changes, *at) &&
+        !(o->without_secrets && arc_secretenv_of(*at))) {
+      *to++ = *at;
+    }
   }
+  if (type == LUA_TTABLE) {
+    to = add_changes(L, changes, changes + 1, to);
+  }
+  *to = NULL;
   return env;
 }
 
@@ -141,6 +150,7 @@ static int l_spawn(lua_State *L) {
       {"args", ARC_OPT_ANY, 0, true, 0, 0},
       {"env", ARC_OPT_ANY, 0, false, 0, 0},
       {"clear_env", ARC_OPT_BOOLEAN, AT(clear_env), false, 0, 0},
+      {"without_secrets", ARC_OPT_BOOLEAN, AT(without_secrets), false, 0, 0},
       {"cwd", ARC_OPT_STRING, AT(cwd), false, 0, 0},
       {"stdin", ARC_OPT_STRING, AT(io[0]), false, 0, 0},
       {"stdout", ARC_OPT_STRING, AT(io[1]), false, 0, 0},
@@ -170,7 +180,7 @@ static int l_spawn(lua_State *L) {
     how.io[i] = stdio_of(L, names[i], o.io[i], &how.stderr_path);
   }
   how.args = push_args(L);
-  how.env = push_env(L, o.clear_env);
+  how.env = push_env(L, &o);
   struct arc_err *err = NULL;
   *box = arc_process_spawn(arc_getloop(L), &how, &err);
   if (!*box) {

@@ -3,13 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/base64.h"
+#include "crypto/digest.h"
 #include "lua/lcore.h"
 #include "net/secretline.h"
+#include "net/secretrequest.h"
+#include "util/buf.h"
 #include "util/secretfile.h"
 
 #define SECRET "arclua.secret"
 
-enum { SECRET_FILE_MAX = 64 * 1024 };
+enum { SECRET_FILE_MAX = 64 * 1024, RANDOM_MAX = 1024 };
 
 static int new_secret_box(lua_State *L) {
   arc_newbox(L, SECRET);
@@ -91,6 +95,38 @@ static int l_read_secret(lua_State *L) {
   return arc_await(L, arc_secretline(arc_takestream(L, 1)), got_line);
 }
 
+static int got_request(lua_State *L, struct arc_op *op) {
+  if (op->err) {
+    return arc_pushfail(L, op->err);
+  }
+  struct arc_stream *s;
+  struct arc_secret *request = arc_secretrequest_take(op, &s);
+  lua_settop(L, 0);
+  arc_pushsecret(L, request);
+  arc_pushstream(L, s);
+  return 2;
+}
+
+static int l_read_request(lua_State *L) {
+  return arc_await(L, arc_secretrequest(arc_takestream(L, 1)), got_request);
+}
+
+/* Of n random bytes: base64url text. */
+static int l_secret_random(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n > 0 && n <= RANDOM_MAX, 1, "1 to 1024 bytes");
+  void **box = arc_newbox(L, SECRET);
+  uint8_t bytes[RANDOM_MAX];
+  struct arc_buf text = {.secret = true};
+  if (arc_crypto_random(bytes, (size_t)n) &&
+      arc_base64_encode(&text, bytes, (size_t)n, ARC_BASE64_URL)) {
+    *box = arc_secret_new(arc_buf_head(&text), arc_buf_len(&text));
+  }
+  explicit_bzero(bytes, sizeof bytes);
+  arc_buf_free(&text);
+  return *box ? 1 : luaL_error(L, "no random bytes");
+}
+
 struct file_options {
   bool follow;
   lua_Integer max;
@@ -137,7 +173,9 @@ void arc_open_secret(lua_State *L) {
   static const luaL_Reg functions[] = {{"secret", l_secret},
                                        {"secret_env", l_secret_env},
                                        {"secret_file", l_secret_file},
+                                       {"secret_random", l_secret_random},
                                        {"read_secret", l_read_secret},
+                                       {"read_request", l_read_request},
                                        {NULL, NULL}};
   arc_newtype(L, SECRET, NULL, secret_gc);
   luaL_newmetatable(L, SECRET);

@@ -8,9 +8,11 @@
 #include "lua/lsshkey.h"
 #include "ssh/agent_peer.h"
 #include "ssh/keygen.h"
+#include "ssh/keys.h"
 #include "ssh/session.h"
 
 #define SESSION ARC_LSESSION
+#define KEYS "arclua.ssh_keys"
 
 static int session_close(lua_State *L) {
   void **box = luaL_checkudata(L, 1, SESSION);
@@ -106,15 +108,40 @@ static int l_agent(lua_State *L) {
   return 1;
 }
 
+static int keys_gc(lua_State *L) {
+  void **box = luaL_checkudata(L, 1, KEYS);
+  struct arc_loop *loop = *box;
+  *box = NULL;
+  if (loop) {
+    arc_keys_leave(loop);
+  }
+  return 0;
+}
+
+/* Keys that were read stay at hand until this is closed. */
+static int l_keep_keys(lua_State *L) {
+  void **box = arc_newbox(L, KEYS);
+  struct arc_loop *loop = arc_getloop(L);
+  if (!arc_keys_use(loop)) {
+    return luaL_error(L, "out of memory");
+  }
+  *box = loop;
+  return 1;
+}
+
 void arc_open_ssh(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"exec", arc_session_lexec}, {"direct_tcpip", arc_session_ltcpip},
       {"banner", l_banner},        {"issue", l_issue},
       {"new_key", l_new_key},      {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"connect", arc_session_lconnect},      {"keygen", l_keygen},
-      {"write_pair", l_write_pair},           {"agent", l_agent},
-      {"agent_message", arc_sshkey_lmessage}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"connect", arc_session_lconnect},
+                                       {"keep_keys", l_keep_keys},
+                                       {"keygen", l_keygen},
+                                       {"write_pair", l_write_pair},
+                                       {"agent", l_agent},
+                                       {"agent_message", arc_sshkey_lmessage},
+                                       {NULL, NULL}};
+  arc_newtype(L, KEYS, NULL, keys_gc);
   arc_newtype(L, SESSION, methods, session_close);
   luaL_newmetatable(L, SESSION);
   lua_pushcfunction(L, session_forget);

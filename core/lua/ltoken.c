@@ -4,13 +4,18 @@
 #include <string.h>
 
 #include "azure/az.h"
+#include "azure/challenge.h"
 #include "azure/claims.h"
+#include "azure/himds.h"
 #include "azure/json.h"
+#include "azure/redirect.h"
 #include "azure/token.h"
 #include "lua/lazure.h"
 #include "lua/lcore.h"
 #include "lua/lhttp.h"
 #include "lua/lsshkey.h"
+
+#define CLAIMS_BUF "arclua.claims.buf"
 
 enum { ARGS_MAX = 64 };
 
@@ -134,6 +139,7 @@ static void read_field(lua_State *L, struct arc_form_field *field) {
   }
   field->name = lua_tostring(L, -2);
   struct arc_secret *secret = arc_tosecret(L, -1);
+  field->secret = secret != NULL;
   if (secret) {
     field->value = secret->bytes;
     field->n = secret->len;
@@ -287,15 +293,63 @@ static int l_quote(lua_State *L) {
   return 1;
 }
 
+/* (head, port, state): status, code | nil, err */
+static int l_redirect(lua_State *L) {
+  const struct arc_secret *head = arc_checksecret(L, 1);
+  int port = (int)luaL_checkinteger(L, 2);
+  const char *state = luaL_checkstring(L, 3);
+  struct arc_secret *code;
+  struct arc_err *err;
+  lua_pushinteger(L, arc_redirect_read(head, port, state, &code, &err));
+  if (code) {
+    arc_pushsecret(L, code);
+    return 2;
+  }
+  return err ? 1 + arc_pushfailnew(L, err) : 1;
+}
+
+static int claims_buf_gc(lua_State *L) {
+  arc_buf_free(lua_touserdata(L, 1));
+  return 0;
+}
+
+/* (header): the claims that it asks for, as JSON; nil */
+static int l_challenge_claims(lua_State *L) {
+  const char *header = luaL_checkstring(L, 1);
+  struct arc_buf *claims = lua_newuserdatauv(L, sizeof *claims, 0);
+  memset(claims, 0, sizeof *claims);
+  luaL_setmetatable(L, CLAIMS_BUF);
+  if (!arc_challenge_claims(header, claims)) {
+    return 0;
+  }
+  lua_pushlstring(L, (const char *)arc_buf_head(claims), arc_buf_len(claims));
+  return 1;
+}
+
+/* (challenge, directory) */
+static int l_arc_key(lua_State *L) {
+  struct arc_secret *key;
+  struct arc_err *err =
+      arc_himds_read(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &key);
+  if (err) {
+    return arc_pushfailnew(L, err);
+  }
+  arc_pushsecret(L, key);
+  return 1;
+}
+
 void arc_opentoken(lua_State *L) {
-  static const luaL_Reg functions[] = {{"request", l_request},
-                                       {"device", l_device},
-                                       {"command", l_command},
-                                       {"claims", l_claims},
-                                       {"declare", l_declare},
-                                       {"quote", l_quote},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"request", l_request},   {"device", l_device},
+      {"command", l_command},   {"claims", l_claims},
+      {"declare", l_declare},   {"quote", l_quote},
+      {"redirect", l_redirect}, {"challenge_claims", l_challenge_claims},
+      {"arc_key", l_arc_key},   {NULL, NULL}};
   arc_newtype(L, "arclua.claims", NULL, claims_gc);
+  luaL_newmetatable(L, CLAIMS_BUF);
+  lua_pushcfunction(L, claims_buf_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "token");
 }

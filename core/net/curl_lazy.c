@@ -31,7 +31,11 @@ _Static_assert(sizeof(long) == sizeof(void *) &&
                    sizeof(curl_off_t) == sizeof(void *),
                "an LP64 system");
 
-FORWARD(CURLcode, curl_global_init, (long flags), (flags), CURLE_FAILED_INIT)
+FORWARD(CURLcode, curl_global_init_mem,
+        (long flags, curl_malloc_callback m, curl_free_callback f,
+         curl_realloc_callback r, curl_strdup_callback s,
+         curl_calloc_callback c),
+        (flags, m, f, r, s, c), CURLE_FAILED_INIT)
 FORWARD_VOID(curl_global_cleanup, (void), ())
 FORWARD(curl_version_info_data *, curl_version_info, (CURLversion age), (age),
         NULL)

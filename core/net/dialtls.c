@@ -71,6 +71,8 @@ CURLcode arc_dialtls_set_up(CURL *easy, void *ctx, void *arg) {
                             SSL_MODE_ENABLE_PARTIAL_WRITE);
   if (dial->read_ahead && dial->through) {
     read_ahead(ctx);
+  } else { // answers hold tokens
+    SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
   }
   SSL_CTX_set_cert_verify_callback(ctx, verify, dial);
   int port;

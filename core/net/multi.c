@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/err.h"
+#include "util/secret.h"
 
 /* curl_easy_send and recv search all connections of their multi for their own:
  * many that stay are spread over several. */
@@ -156,6 +157,7 @@ static void leave_starved(struct arc_transfer *transfer) {
 static void harvest(void *arg) {
   struct arc_multi *m = arg;
   int left;
+  bool ended = false;
   CURLMsg *msg;
   while ((msg = curl_multi_info_read(m->multi, &left))) {
     struct arc_transfer *transfer = NULL;
@@ -170,11 +172,15 @@ static void harvest(void *arg) {
       leave_starved(transfer); // it went without
     }
     transfer->done(transfer->arg, result);
+    ended = true;
   }
   while (m->starved) {
     struct arc_transfer *transfer = m->starved;
     arc_multi_remove(transfer);
     transfer->done(transfer->arg, CURLE_OUT_OF_MEMORY);
+  }
+  if (ended) {
+    arc_wipe_stack();
   }
 }
 
@@ -216,9 +222,17 @@ static bool shares_openssl(void) {
   return theirs && !strncmp(theirs, prefix, n) && !strcmp(theirs + n, ours);
 }
 
+/* Tokens pass through libcurl's buffers: what it frees is wiped. Where another
+ * part of the process has started it before, its memory stays as it was. */
+static CURLcode start_curl(void) {
+  return curl_global_init_mem(CURL_GLOBAL_DEFAULT, arc_wipe_malloc,
+                              arc_wipe_free, arc_wipe_realloc, arc_wipe_strdup,
+                              arc_wipe_calloc);
+}
+
 static struct curl_part *make_part(struct arc_loop *loop,
                                    struct arc_err **err) {
-  if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
+  if (start_curl()) {
     *err = arc_err_new(ARC_E_NOMEM, "libcurl cannot start");
     return NULL;
   }
@@ -273,6 +287,17 @@ struct arc_multi *arc_multi_get(struct arc_loop *loop, enum arc_multi_kind kind,
   return m;
 }
 
+void arc_multi_close_idle(struct arc_loop *loop) {
+  struct curl_part *curl = (struct curl_part *)arc_loop_part(loop, part_name);
+  for (int i = 0; curl && i < ARC_MULTI_CONNECT; i++) {
+    struct arc_multi *m = &curl->multis[i];
+    if (m->multi && !m->transfers) {
+      free_multi(m);
+      m->multi = NULL;
+    }
+  }
+}
+
 /* The first of the chain that takes another transfer; NULL without memory. */
 static struct arc_multi *with_room(struct arc_multi *m) {
   while (m->kind == ARC_MULTI_CONNECT && m->transfers >= SPREAD) {
@@ -290,6 +315,9 @@ static struct arc_multi *with_room(struct arc_multi *m) {
 }
 
 bool arc_multi_add(struct arc_multi *m, struct arc_transfer *transfer) {
+  if (!m->multi && !start_multi(m, m->loop, m->kind)) { // closed meanwhile
+    return false;
+  }
   m = with_room(m);
   if (!m) {
     return false;

@@ -25,6 +25,10 @@ enum arc_multi_kind {
 struct arc_multi *arc_multi_get(struct arc_loop *loop, enum arc_multi_kind kind,
                                 struct arc_err **err);
 
+/* Ends the connections that wait for another request, where none is under way:
+ * each holds the password of its proxy. */
+void arc_multi_close_idle(struct arc_loop *loop);
+
 /* One transfer. Embed it. */
 struct arc_transfer {
   CURL *easy;

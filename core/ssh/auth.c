@@ -50,8 +50,8 @@ bool arc_auth_empty(const struct arc_auth *auth) {
   return !keys && !arc_authword_ready(auth, 0);
 }
 
-void arc_auth_free(struct arc_auth *auth) {
-  arc_authkey_free(auth);
+void arc_auth_free(struct arc_loop *loop, struct arc_auth *auth) {
+  arc_authkey_free(loop, auth);
   arc_authword_free(auth);
   arc_list_free(auth->identities);
   arc_list_free(auth->certificates);

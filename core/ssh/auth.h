@@ -35,7 +35,7 @@ struct arc_auth {
   bool probed;  /* it was asked what it accepts */
 
   /* Keys (authkey.c, offers.c). */
-  bool prepared;
+  bool prepared, uses_keys;
   struct arc_offer *offers;  /* of the files */
   struct arc_offer *offered; /* the one under way, or NULL */
   struct arc_agent_job *job; /* the agent, once asked */
@@ -70,7 +70,7 @@ int arc_auth_step(struct arc_session *session, struct arc_err **err);
 /* False without memory. */
 bool arc_auth_init(struct arc_auth *auth,
                    const struct arc_session_options *opts);
-void arc_auth_free(struct arc_auth *auth);
+void arc_auth_free(struct arc_loop *loop, struct arc_auth *auth);
 /* Nothing could be tried, whatever the server says. */
 bool arc_auth_empty(const struct arc_auth *auth);
 

@@ -20,7 +20,7 @@ int arc_kbdint_step(struct arc_session *session);
  * to say? */
 bool arc_authword_ready(const struct arc_auth *auth, int method);
 void arc_authword_free(struct arc_auth *auth);
-void arc_authkey_free(struct arc_auth *auth);
+void arc_authkey_free(struct arc_loop *loop, struct arc_auth *auth);
 
 /* Methods of the server's last answer; 0: it has not yet said. */
 int arc_auth_listed(struct arc_session *session);

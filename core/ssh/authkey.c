@@ -12,11 +12,15 @@
 
 enum { PASSPHRASES = 3 };
 
-void arc_authkey_free(struct arc_auth *auth) {
+void arc_authkey_free(struct arc_loop *loop, struct arc_auth *auth) {
   arc_offers_free(auth->offers);
   arc_offers_free(auth->batch);
   arc_offers_free(auth->picks);
   auth->offers = auth->batch = auth->picks = auth->offered = NULL;
+  if (auth->uses_keys) {
+    auth->uses_keys = false;
+    arc_keys_leave(loop);
+  }
   if (auth->job) {
     arc_agent_free(auth->job);
     auth->job = NULL;
@@ -286,7 +290,10 @@ int arc_authkey_step(struct arc_session *s) {
   struct arc_auth *auth = &s->auth;
   if (!auth->prepared) {
     auth->prepared = true;
-    arc_offers_prepare(s);
+    auth->uses_keys = arc_keys_use(s->loop);
+    if (auth->uses_keys) {
+      arc_offers_prepare(s);
+    }
   }
   struct arc_offer *offer = auth->offered;
   if (offer) {

@@ -14,8 +14,8 @@
 
 enum { KEY_FILE_MAX = 64 * 1024 };
 
-/* A parsed file; the newest of a path comes first. Kept until the loop goes,
- * as sessions may still log in with an older one. */
+/* A parsed file; the newest of a path comes first. Kept as long as there are
+ * users, as sessions may still log in with an older one. */
 struct entry {
   struct arc_key key;
   struct entry *next;
@@ -27,6 +27,7 @@ struct entry {
 
 struct keys {
   struct arc_part part;
+  unsigned users;
   struct entry *entries;
 };
 
@@ -39,13 +40,17 @@ static void free_entry(struct entry *e) {
   free(e);
 }
 
-static void free_keys(struct arc_part *part) {
-  struct keys *keys = (struct keys *)part;
+static void forget_all(struct keys *keys) {
   while (keys->entries) {
     struct entry *e = keys->entries;
     keys->entries = e->next;
     free_entry(e);
   }
+}
+
+static void free_keys(struct arc_part *part) {
+  struct keys *keys = (struct keys *)part;
+  forget_all(keys);
   free(keys);
 }
 
@@ -58,6 +63,21 @@ static struct keys *keys_of(struct arc_loop *loop) {
     arc_loop_attach(loop, &keys->part);
   }
   return keys;
+}
+
+bool arc_keys_use(struct arc_loop *loop) {
+  struct keys *keys = keys_of(loop);
+  if (keys) {
+    keys->users++;
+  }
+  return keys;
+}
+
+void arc_keys_leave(struct arc_loop *loop) {
+  struct keys *keys = keys_of(loop);
+  if (!--keys->users) {
+    forget_all(keys);
+  }
 }
 
 /* The same bytes: what opened the key once opens it again. */
@@ -220,6 +240,8 @@ static struct arc_key read_key(const char *path, const struct arc_secret *text,
     key.locked = encrypted && !key.secret;
   }
   settle(&key, path);
+  arc_wipe_heap();
+  arc_wipe_stack();
   return key;
 }
 

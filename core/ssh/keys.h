@@ -10,7 +10,7 @@
 #include "util/secret.h"
 
 /* What an identity file holds, and the certificate that lies beside it
- * (PATH-cert.pub). Owned by the loop, parsed once. */
+ * (PATH-cert.pub). Owned by the loop, parsed once while there are users. */
 struct arc_key {
   ssh_key secret; /* NULL: locked, or somebody else has it (an agent) */
   bool locked; /* the file is encrypted; the passphrase is missing or wrong */
@@ -18,8 +18,13 @@ struct arc_key {
   struct arc_pubkey *cert; /* or NULL */
 };
 
-/* A file of a public key will do, and PATH.pub where there is no PATH. NULL
- * sets *err (owned; ssh.bad-key). */
+/* One more user: what is loaded stays. False without memory. */
+bool arc_keys_use(struct arc_loop *loop);
+/* After the last one has left all keys are wiped. */
+void arc_keys_leave(struct arc_loop *loop);
+
+/* For users. A file of a public key will do, and PATH.pub where there is no
+ * PATH. NULL sets *err (owned; ssh.bad-key). */
 const struct arc_key *arc_keys_load(struct arc_loop *loop, const char *path,
                                     struct arc_secret *passphrase,
                                     struct arc_err **err);

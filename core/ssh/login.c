@@ -228,7 +228,7 @@ static void log_in(struct arc_session *s) {
     arc_session_hear_issue(s);
     arc_timer_stop(s->loop, &s->timer);
     arc_keepalive_start(s);
-    arc_auth_free(&s->auth);
+    arc_auth_free(s->loop, &s->auth);
     if (s->connect) {
       arc_login_over(s->connect, NULL);
     }

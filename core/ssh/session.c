@@ -53,7 +53,7 @@ static void destroy(struct arc_session *s) {
     close(s->lib_fd);
   }
   arc_pump_close(&s->pump, why);
-  arc_auth_free(&s->auth);
+  arc_auth_free(s->loop, &s->auth);
   arc_list_free(s->known_files);
   free(s->user);
   free(s->alias);

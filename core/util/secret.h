@@ -17,4 +17,19 @@ struct arc_secret *arc_secret_new(const void *bytes, size_t n);
 struct arc_secret *arc_secret_ref(struct arc_secret *secret);
 void arc_secret_unref(struct arc_secret *secret); /* NULL is fine */
 
+/* An allocator for libraries that secrets pass through: as malloc, calloc,
+ * realloc, strdup and free, but blocks are wiped before they are given back.
+ * arc_wipe_free takes any block of malloc. */
+void *arc_wipe_malloc(size_t n);
+void *arc_wipe_calloc(size_t count, size_t n);
+void *arc_wipe_realloc(void *block, size_t n);
+char *arc_wipe_strdup(const char *text);
+void arc_wipe_free(void *block);
+/* Wipes blocks that were given back lately: what a library has freed with a
+ * secret in it is most likely what malloc hands out first. */
+void arc_wipe_heap(void);
+/* Wipes the stack below the caller and the vector registers: ciphers and
+ * copying leave there what they have just read. */
+void arc_wipe_stack(void);
+
 #endif

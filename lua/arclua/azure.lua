@@ -8,6 +8,7 @@ local clouds = require "arclua.clouds"
 local config = require "arclua.config"
 local connect = require "arclua.connect"
 local connectivity = require "arclua.arm.connectivity"
+local core = require "arclua.core"
 local credential = require "arclua.credential"
 local defaults = require "arclua.defaults"
 local errors = require "arclua.errors"
@@ -152,6 +153,7 @@ function azure.login(opts)
     log = log, primitives = opts.primitives, principal = principal(secret),
     refresh = opts.refresh, no_cache = opts.no_cache,
     _certificates = ssh_certificate.new({ credential = chosen, cloud = cloud }, opts.primitives),
+    _keys = core.ssh.keep_keys(), _own = type(opts.credential) ~= "table" and chosen or nil,
     known_hosts = opts.known_hosts or paths.env "ARCLUA_KNOWN_HOSTS" or settings.known_hosts,
     scope = { given = list_of(opts.subscription), all = opts.all_subscriptions,
       configured = settings.subscription, cloud = cloud },
@@ -180,6 +182,21 @@ end
 function Azure:ssh_certificate(key)
   return self._certificates:get(key)
 end
+
+--- Ends the sign-in: wipes its relay credentials, SSH keys that were read meanwhile, and its
+--- tokens, also those that az:token gave out. Sessions go on. A credential object that was given
+--- stays as it is: close that, too. Idempotent; also __close.
+function Azure:close()
+  self.connectivity:close()
+  self._keys:close()
+  self._certificates:close()
+  if self._own then
+    self._own:close()
+  end
+  core.http.close_idle()
+end
+
+Azure.__close = Azure.close
 
 --- The subscriptions in scope: IDs. Asked once a sign-in.
 --- Errors: config (several are visible and none was chosen), denied (none is), and ARM's.

@@ -44,6 +44,35 @@ describe("cached credential", function()
     assert.equal(1, source.fetched)
   end)
 
+  both("asks once for 1,000 tasks whose token has ended", function()
+    local credential, source, clock = setup(token(3600))
+    credential:token "s"
+    clock.now = clock.now + 3600
+    local tasks = {}
+    for i = 1, 1000 do
+      tasks[i] = core.spawn(function() return (credential:token "s") end)
+    end
+    for _, task in ipairs(tasks) do
+      assert.equal("secret2", task:await())
+    end
+    assert.equal(2, source.fetched)
+  end)
+
+  both("is of no use once it is closed, nor what it gave out", function()
+    local credential, source = setup(function(_, now)
+      return core.secret "x", { expires_on = now + 3600 }
+    end)
+    function source:close()
+      self.closed = true
+    end
+    local secret = credential:token "s"
+    credential:close()
+    credential:close()
+    assert.is_true(source.closed)
+    assert.has_error(function() credential:token "s" end, "the credential is closed")
+    assert.has_error(function() core.crypto.equal(secret, "x") end)
+  end)
+
   both("keeps a token until its last five minutes", function()
     local credential, source, clock = setup(token(3600))
     credential:token "s"

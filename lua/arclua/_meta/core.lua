@@ -115,6 +115,7 @@ function core.terminal(echo) end
 ---@field args string[]              argv; args[1] is searched in PATH, no shell
 ---@field env table<string,string>?  added to (or, with clear_env, instead of) the environment; false removes
 ---@field clear_env boolean?
+---@field without_secrets boolean?   without the variables that hold secrets of a sign-in to Azure
 ---@field cwd string?
 ---@field stdin string?              "null" (default) | "pipe" | "inherit"
 ---@field stdout string?             "null" | "pipe" (default) | "inherit"
@@ -153,6 +154,13 @@ function core.secret_env(name, take) end
 --- The first line of a stream (a terminal, a program's output), which it takes over and closes. Errors: closed, limit.
 ---@return arclua.Secret|nil, arclua.Error?
 function core.read_secret(stream) end
+--- One HTTP request, head and body, from a stream that it takes over: the secret, and the stream anew. What comes behind
+--- it is dropped. Errors: closed, limit (16 KB of head, 64 KB of body).
+---@return arclua.Secret|nil, arclua.Stream|arclua.Error
+function core.read_request(stream) end
+--- The base64url text of n random bytes.
+---@return arclua.Secret
+function core.secret_random(n) end
 --- From a regular file (trailing newline dropped). Errors: notfound, denied, io; limit when larger than max.
 ---@param path string
 ---@param opts { follow: boolean?, max: integer? }?  a symbolic link is followed only with follow; max 65536 bytes

@@ -17,6 +17,8 @@ core.http = {}
 ---@param opts arclua.HttpRequest
 ---@return { status: integer, headers: table<string,string>, body: string }|nil, arclua.Error?
 function core.http.request(opts) end
+--- Ends the connections that are kept for further requests.
+function core.http.close_idle() end
 ---------------------------------------------------------------- Entra, ARM (lazure.c, on core/azure)
 core.token = {}
 --- One POST of a form to a token endpoint, or without a form a GET. form values: strings or Secrets; headers: see http.request.
@@ -43,6 +45,23 @@ function core.token.claims(secret) end
 ---@return string|nil
 function core.token.declare(challenge) end
 
+--- What a request to the loopback port says of the sign-in that has this state: the status to answer with (200, 400,
+--- 404, 405, 500), and with 200 the code, or nil and what Entra says.
+---@param request arclua.Secret
+---@param port integer
+---@param state string
+---@return integer, arclua.Secret?, arclua.Error?
+function core.token.redirect(request, port, state) end
+--- The claims that a WWW-Authenticate header asks for (Bearer), as JSON text; nil: none.
+---@param header string
+---@return string?
+function core.token.challenge_claims(header) end
+--- The key that the Azure Arc agent's challenge names: of a file right in directory, no link, of at most 4096 bytes,
+--- the agent's own. Errors: config, limit, notfound, denied (this user may not read it).
+---@param challenge string   WWW-Authenticate
+---@param directory string
+---@return arclua.Secret|nil, arclua.Error?
+function core.token.arc_key(challenge, directory) end
 --- A secret as a JSON string with its quotes: Secret | nil, err.
 function core.token.quote(secret) end
 

@@ -83,6 +83,10 @@ function Session:issue() end
 --- @cert-authority line names the host, too.
 ---@return string?, boolean
 function Session:new_key() end
+--- Keys that logins have read, and what opened them, are kept until this and all others like it are closed; without
+--- one they are wiped after each login. Also __close, __gc.
+---@return { close: function }
+function core.ssh.keep_keys() end
 --- Makes an ed25519 key pair PATH (0600) and PATH.pub; returns the public line | nil, err.
 function core.ssh.keygen(path, comment) end
 --- Writes a key pair: PATH (0600) with the private text, PATH.pub with the public line; files that exist are not touched.

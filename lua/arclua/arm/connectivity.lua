@@ -270,4 +270,12 @@ function Connectivity:expected(list, port)
   return seconds
 end
 
+--- Wipes all credentials that are kept.
+function Connectivity:close()
+  for kept, access in pairs(self.cache) do
+    access.info:close()
+    self.cache[kept] = nil
+  end
+end
+
 return { new = new }

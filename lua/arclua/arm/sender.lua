@@ -62,8 +62,7 @@ local function challenge(page)
 end
 
 local function claims_of(core, page)
-  local encoded = challenge(page):match 'claims="([^"]+)"'
-  return encoded and core.crypto.unbase64(encoded) or nil
+  return core.token.challenge_claims(challenge(page))
 end
 
 -- One exchange, when its bucket lets it.

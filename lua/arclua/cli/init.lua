@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The program's command line: global options, then a command. Every command is a module
 -- { name, summary, run(args, globals) -> exit status }.
+local core = require "arclua.core"
 local globals = require "arclua.cli.globals"
 local output = require "arclua.output"
 
@@ -58,6 +59,7 @@ end
 ---@param argv string[]
 ---@return integer status
 function cli.main(argv)
+  core.on_error(complain) -- our own mistake, which no command foresees
   if (argv[0] or ""):match "([^/]*)$":find "^sshProxy" then
     return require("arclua.cli.sshproxy").run(argv)
   end

@@ -149,15 +149,21 @@ local function say(text)
   output.standard(2):line("arclua: " .. escape.text(text))
 end
 
+-- A secret becomes no string of Lua.
+local function has_secret(name)
+  local value <close> = core.secret_env(name)
+  return value ~= nil
+end
+
 -- What is set in the environment goes before any stored sign-in.
 local BEFORE = { "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH",
   "AZURE_FEDERATED_TOKEN_FILE" }
 
 local function warn()
-  local wins = paths.env "AZURE_ACCESS_TOKEN" and "AZURE_ACCESS_TOKEN"
+  local wins = has_secret "AZURE_ACCESS_TOKEN" and "AZURE_ACCESS_TOKEN"
   local known = paths.env "AZURE_CLIENT_ID" and paths.env "AZURE_TENANT_ID"
   for _, name in ipairs(known and BEFORE or {}) do
-    wins = wins or paths.env(name) and name
+    wins = wins or has_secret(name) and name
   end
   if wins then
     say(("while %s is set that is used, unless --credential login is given"):format(wins))

@@ -7,47 +7,24 @@ local arc_identity = {}
 
 local DIRECTORY = "/var/opt/azcmagent/tokens"
 local DEFAULT = "http://127.0.0.1:40342/metadata/identity/oauth2/token"
-local KEY_MAX = 4096
 
 local function refuse(message, cause)
   return errors.fail { reason = "cred.identity-failed", op = "credential", cause = cause,
     message = "the Azure Arc agent: " .. message }
 end
 
--- Whatever listens on the port could name any file of this machine: only keys of the agent's own
--- directory are read, and never through another name of it.
-local function key_name(challenge, directory)
-  if not challenge then
-    return nil
-  end
-  local realm = challenge:match "^[Bb][Aa][Ss][Ii][Cc] +[Rr][Ee][Aa][Ll][Mm]=([^=]+)$"
-  realm = realm and (realm:match '^"([^"]*)"$' or realm)
-  local name = realm and realm:match "^.*/([%w_-][%w._-]*%.key)$"
-  return name and realm == directory .. "/" .. name and name or nil
-end
-
+-- Whatever listens on the port could name any file: core.token.arc_key reads the agent's alone.
 local function read_key(core, challenge, directory)
-  local name = key_name(challenge, directory)
-  if not name then
-    return refuse("its challenge names no key file of " .. directory)
+  local key, err = core.token.arc_key(challenge, directory)
+  if key then
+    return key
+  elseif err.code ~= "denied" then
+    return refuse(err.message, err)
   end
-  local path = directory .. "/" .. name
-  local key, info = core.secret_file(path, { max = KEY_MAX })
-  if not key then
-    if info.code ~= "denied" then
-      return refuse(info.message, info)
-    end
-    -- Not set up for this user, who may well have signed in otherwise.
-    return errors.fail { reason = "cred.unavailable", op = "credential", cause = info,
-      message = "the Azure Arc agent: " .. info.message,
-      remedy = "add your user to the group himds, or run it as root" }
-  end
-  local stat = core.sys.stat(directory)
-  if info.size == 0 or not stat or (info.uid ~= 0 and info.uid ~= stat.uid) then
-    key:close()
-    return refuse(path .. (info.size == 0 and " is empty" or " is not the agent's own file"))
-  end
-  return key
+  -- Not set up for this user, who may well have signed in otherwise.
+  return errors.fail { reason = "cred.unavailable", op = "credential", cause = err,
+    message = "the Azure Arc agent: " .. err.message,
+    remedy = "add your user to the group himds, or run it as root" }
 end
 
 local function challenge_of(core, url)

@@ -34,7 +34,8 @@ local function run(core, args)
   local process <close>, err = core.process.spawn { args = args, stdin = "null", stdout = "null",
     stderr = "pipe", session = true, env = { AZURE_EXTENSION_USE_DYNAMIC_INSTALL = "no",
       AZURE_CORE_NO_COLOR = "1", AZURE_CLIENT_SECRET = false, AZURE_ACCESS_TOKEN = false,
-      AZURE_CLIENT_CERTIFICATE_PASSWORD = false } }
+      AZURE_CLIENT_CERTIFICATE_PASSWORD = false, AZURE_PASSWORD = false,
+      SSHPROXY_RELAY_INFO = false } }
   if not process then
     return nil, err
   end

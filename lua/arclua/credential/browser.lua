@@ -41,8 +41,7 @@ local function show(core, url)
   output.standard(2):line("To sign in, use the web browser that opens now, or open this address on "
     .. "this machine:\n" .. url)
   local process = core.process.spawn { args = command(url), stdin = "null", stdout = "null",
-    stderr = "null", env = { AZURE_CLIENT_SECRET = false, AZURE_ACCESS_TOKEN = false,
-      AZURE_CLIENT_CERTIFICATE_PASSWORD = false } }
+    stderr = "null", without_secrets = true }
   if process then
     process:wait()
     process:close()
@@ -81,9 +80,8 @@ local function redeem(self, request, code, scope, opts)
   local secret, info = core.token.request { url = refresh.url(spec, "token"), ca = spec.cloud.ca,
     ssh_key = opts.ssh_key,
     form = { grant_type = "authorization_code", client_id = spec.client_id,
-      code = core.secret(code), redirect_uri = request.redirect_uri,
-      code_verifier = core.secret(request.verifier), scope = refresh.scope(scope),
-      claims = opts.claims } }
+      code = code, redirect_uri = request.redirect_uri, code_verifier = request.verifier,
+      scope = refresh.scope(scope), claims = opts.claims } }
   if not secret then
     return nil, info
   end
@@ -106,8 +104,8 @@ local function sign_in(self, scope, opts)
   if err then
     return nil, err
   end
-  local request = { state = random_text(core), nonce = random_text(core),
-    verifier = random_text(core) }
+  local verifier <close> = core.secret_random(32)
+  local request = { state = random_text(core), nonce = random_text(core), verifier = verifier }
   local server <close>, why = callback.listen(core, request.state, port_of(self.spec))
   if not server then
     return nil, why
@@ -119,10 +117,9 @@ local function sign_in(self, scope, opts)
   else
     show(core, url)
   end
-  local code
-  code, err = core.timeout(PATIENCE, server.wait, server)
+  local code <close>, failed = core.timeout(PATIENCE, server.wait, server)
   if not code then
-    return nil, err
+    return nil, failed
   end
   return redeem(self, request, code, scope, { ssh_key = opts.ssh_key, claims = claims })
 end
@@ -130,6 +127,12 @@ end
 --- Asks the person once; later tokens come from the refresh token, while that is good.
 function Source:fetch(scope, opts)
   return refresh.fetch(self, sign_in, scope, opts)
+end
+
+function Source:close()
+  if self.refresh then
+    self.refresh:close()
+  end
 end
 
 --- One for the tenant of a context, else for whatever tenant the person has.

@@ -20,6 +20,7 @@ local RENEWAL_PAUSE = 30
 ---   early: boolean? }): arclua.Secret?, table   early: the old token is good yet, so try no more
 ---   than once, and ask nobody
 ---@field forget fun(self)?   called when a token was refused
+---@field close fun(self)?    wipes what it holds
 
 --- Wraps a source of tokens.
 ---@param source arclua.TokenSource
@@ -131,11 +132,15 @@ end
 --- A token for the scope: from memory while it is good, else asked for once, whoever asks.
 --- claims (a challenge's JSON text) or stale (the token that was refused) bring a new one. tenant:
 --- another than the credential's own.
+--- Raises: it is closed.
 ---@param scope string
 ---@param opts { claims: string?, stale: arclua.Secret?, tenant: string?,
 ---   ssh_key: arclua.SshKey? }?
 ---@return arclua.Secret|nil, table|arclua.Error info  { expires_on, refresh_on?, ... }
 function Credential:token(scope, opts)
+  if self._closed then
+    error("the credential is closed", 2)
+  end
   opts = opts or {}
   local slot = slot_of(self, scope, opts)
   local now = self._core.time()
@@ -168,6 +173,23 @@ function Credential:is_static()
   local source = self._source
   return (source.chosen or source).static == true
 end
+
+--- Wipes the tokens at hand, also those that were given out, and what the source holds. It is of
+--- no use afterwards. Idempotent; also __close.
+function Credential:close()
+  self._closed = true
+  for scope, slot in pairs(self._slots) do
+    if slot.secret then
+      slot.secret:close()
+    end
+    self._slots[scope] = nil
+  end
+  if self._source.close then
+    self._source:close()
+  end
+end
+
+Credential.__close = Credential.close
 
 function Credential:__tostring()
   return "credential: " .. self.name

@@ -79,4 +79,8 @@ function Source:fetch(scope, opts)
   end)
 end
 
+function Source:close()
+  self.certificate:close()
+end
+
 return { new = new }

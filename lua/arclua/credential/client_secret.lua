@@ -24,4 +24,8 @@ function Source:fetch(scope, opts)
   end)
 end
 
+function Source:close()
+  self.spec.secret:close()
+end
+
 return { new = new }

@@ -63,4 +63,10 @@ function Source:forget()
   end
 end
 
+function Source:close()
+  if self.chosen and self.chosen.close then
+    self.chosen:close()
+  end
+end
+
 return { new = new }

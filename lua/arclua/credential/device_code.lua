@@ -88,6 +88,12 @@ function Source:fetch(scope, opts)
   return refresh.fetch(self, sign_in, scope, opts)
 end
 
+function Source:close()
+  if self.refresh then
+    self.refresh:close()
+  end
+end
+
 --- One for the tenant of a context, else for whatever tenant the person has.
 ---@return arclua.TokenSource|nil, arclua.Error?
 local function open(context, client_id, prompt)

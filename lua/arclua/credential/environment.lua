@@ -19,12 +19,23 @@ local function unavailable(message, remedy)
     remedy = remedy }
 end
 
+local SECRET = { AZURE_ACCESS_TOKEN = true, AZURE_CLIENT_SECRET = true }
+
+-- Whether a variable is set and not empty; a secret becomes no string of Lua.
+local function is_set(context, name)
+  if not SECRET[name] then
+    return paths.env(name) ~= nil
+  end
+  local value <close> = context.core.secret_env(name)
+  return value ~= nil
+end
+
 -- The variables that are missing, in words; nil when none is.
 local function lacking(names, context)
   local list = {}
   for _, name in ipairs(names) do
     local given = name == "AZURE_TENANT_ID" and (context.tenant or context.cloud.adfs)
-    if not paths.env(name) and not given then
+    if not is_set(context, name) and not given then
       list[#list + 1] = name
     end
   end
@@ -53,7 +64,7 @@ end
 
 --- The token of AZURE_ACCESS_TOKEN.
 function environment.token(context)
-  if not paths.env "AZURE_ACCESS_TOKEN" then
+  if not is_set(context, "AZURE_ACCESS_TOKEN") then
     return unavailable("AZURE_ACCESS_TOKEN is not set", "set it to an ARM access token")
   end
   local ok, err = clouds.may_use_environment(context.cloud, context.trust_cloud)

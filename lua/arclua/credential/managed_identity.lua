@@ -115,12 +115,18 @@ local function has_himds(core)
   return core.sys.stat(HIMDS[1]) or core.sys.stat(HIMDS[2])
 end
 
+-- A secret becomes no string of Lua.
+local function has_secret(core, name)
+  local value <close> = core.secret_env(name)
+  return value ~= nil
+end
+
 local function kind_of(core)
   local env = paths.env
-  if env "IDENTITY_ENDPOINT" and env "IDENTITY_HEADER" then
+  if env "IDENTITY_ENDPOINT" and has_secret(core, "IDENTITY_HEADER") then
     return env "IDENTITY_SERVER_THUMBPRINT" and "service_fabric" or "app_service"
   elseif env "MSI_ENDPOINT" then
-    return env "MSI_SECRET" and "machine_learning" or "cloud_shell"
+    return has_secret(core, "MSI_SECRET") and "machine_learning" or "cloud_shell"
   elseif (env "IDENTITY_ENDPOINT" and env "IMDS_ENDPOINT") or has_himds(core) then
     return "arc"
   end

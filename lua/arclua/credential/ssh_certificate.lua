@@ -82,4 +82,12 @@ function SshCertificate:get(key)
   return certificate, { user = certificate:principals()[1]:lower(), expires_on = info.expires_on }
 end
 
+--- Wipes the key pair of this sign-in.
+function SshCertificate:close()
+  if self.key then
+    self.key:close()
+    self.key = nil
+  end
+end
+
 return { new = new }

@@ -39,4 +39,8 @@ function Source:forget()
   self.refused = true
 end
 
+function Source:close()
+  self.token:close()
+end
+
 return { new = new }

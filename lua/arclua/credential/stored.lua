@@ -151,4 +151,10 @@ local function open(context)
   return new(account, context)
 end
 
+function Source:close()
+  if self.rotated then
+    self.rotated:close()
+  end
+end
+
 return { new = new, open = open }

@@ -24,7 +24,8 @@ local function nobody(why)
 end
 
 local function by_program(self, program, text)
-  local process, err = self.core.process.spawn { args = { program, text }, stdin = "null" }
+  local process, err = self.core.process.spawn { args = { program, text }, stdin = "null",
+    without_secrets = true }
   if not process then
     return nil, errors.with(err, { message = "SSH_ASKPASS: " .. err.message })
   end

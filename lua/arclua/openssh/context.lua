@@ -2,6 +2,7 @@
 -- What the connections of one run share: ssh_config, read once; jump hosts; answered questions.
 local ask = require "arclua.openssh.ask"
 local config = require "arclua.openssh.config"
+local core = require "arclua.core"
 local defaults = require "arclua.defaults"
 local jump = require "arclua.openssh.jump"
 local login = require "arclua.openssh.login"
@@ -23,7 +24,7 @@ local context = {}
 ---@return arclua.Context
 function context.new(spec)
   local self = setmetatable({ core = spec.core, many = spec.many, azure = spec.azure,
-    given = spec.ssh_config, may_ask = spec.ask }, Context)
+    given = spec.ssh_config, may_ask = spec.ask, keys = core.ssh.keep_keys() }, Context)
   self.log = spec.log or spec.azure and spec.azure.log or defaults.login.log or function() end
   self.ask = ask.new(spec.core, self.log)
   self.jumps = jump.new { core = spec.core,
@@ -103,10 +104,11 @@ function Context:prompt(name, opts, is_hop)
   return self.ask:prompt(name, is_hop or not self.many or opts.ask_pass)
 end
 
---- Ends the jump hosts' sessions, wipes the answers.
+--- Ends the jump hosts' sessions, wipes the answers and the keys.
 function Context:close()
   self.jumps:close()
   self.ask:close()
+  self.keys:close()
 end
 
 return context
