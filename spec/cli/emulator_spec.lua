@@ -38,7 +38,7 @@ describe("arclua emulator", function()
 
   task("has an az on the path, on request", function()
     local ended = program.run { "emulator", "--machines", "1", "--sign-in", "azure-cli", "--az",
-      "notice", "--", "sh", "-c", "az account show --query user.name -o tsv; '" .. program.path
+      "signed-in", "--", "sh", "-c", "az account show --query user.name -o tsv; '" .. program.path
         .. "' machines" }
     assert.equal(0, ended.status, ended.err)
     assert.truthy(ended.out:find("user@arclua.test\n", 1, true), ended.out)
