@@ -28,6 +28,14 @@ local function home(e, changes)
   return dir, env
 end
 
+-- Relay credentials are kept for the next command: each in a file that is the user's alone.
+local function check_kept_credentials(dir)
+  for _, name in ipairs(core.sys.list(dir) or {}) do
+    assert.equal(384, core.sys.stat(dir .. "/" .. name).mode & 511)
+    assert(core.sys.remove(dir .. "/" .. name))
+  end
+end
+
 -- Runs the program to its end; nothing of the secrets is on the outside. kept: the file that is
 -- there to hold them.
 local function run(e, secrets, args, changes, kept)
@@ -41,6 +49,7 @@ local function run(e, secrets, args, changes, kept)
     assert.equal(384, core.sys.stat(dir .. kept).mode & 511)
     core.sys.remove(dir .. kept)
   end
+  check_kept_credentials(dir .. "/state/cache/relay")
   assert.same({}, canary.files(dir, needles))
   core.sys.remove(dir)
   return ended

@@ -56,6 +56,7 @@ struct library {
   void (*free_error)(struct g_error *error);
   void *(*new_cancel)(void);
   void (*cancel)(void *cancel);
+  int (*is_cancelled)(void *cancel);
   void (*unref)(void *object);
 };
 
@@ -72,9 +73,11 @@ static bool load_library(struct library *lib) {
   *(void **)&lib->free_error = find("g_error_free");
   *(void **)&lib->new_cancel = find("g_cancellable_new");
   *(void **)&lib->cancel = find("g_cancellable_cancel");
+  *(void **)&lib->is_cancelled = find("g_cancellable_is_cancelled");
   *(void **)&lib->unref = find("g_object_unref");
   return lib->store && lib->lookup && lib->clear && lib->free_password &&
-         lib->free_error && lib->new_cancel && lib->cancel && lib->unref;
+         lib->free_error && lib->new_cancel && lib->cancel &&
+         lib->is_cancelled && lib->unref;
 }
 
 /* Without a session bus there is no service, and nothing is to be loaded. */
@@ -105,9 +108,15 @@ struct job {
   char *dir;
   struct arc_secret *key; /* found or made */
   char *failure;          /* or NULL */
+  bool again;             /* it failed by another's cancel */
 };
 
+/* All calls share GLib's one connection to the bus: while it is being made, a
+ * cancel of one call ends those beside it, too. */
 static void fail(struct job *job, struct g_error *error) {
+  enum { G_IO_ERROR_CANCELLED = 19 };
+  job->again = error && error->code == G_IO_ERROR_CANCELLED &&
+               !job->lib.is_cancelled(job->cancel);
   job->failure = strdup(error && error->message ? error->message : "it failed");
   if (error) {
     job->lib.free_error(error);
@@ -181,11 +190,19 @@ static void forget(struct job *job) {
 /* GLib sets SIGPIPE to be ignored when it first makes a socket: that is not
  * ours to change. */
 static void run(uv_work_t *work) {
+  enum { TRIES = 50, PAUSE = 20000 /* us */ };
   static void (*const by_wish[])(struct job *) = {look, look_or_make, forget};
   struct job *job = work->data;
   struct sigaction before;
   sigaction(SIGPIPE, NULL, &before);
   by_wish[job->wish](job);
+  for (int tries = 0; job->again && tries < TRIES; tries++) {
+    usleep(PAUSE);
+    free(job->failure);
+    job->failure = NULL;
+    job->again = false;
+    by_wish[job->wish](job);
+  }
   sigaction(SIGPIPE, &before, NULL);
 }
 

@@ -40,8 +40,8 @@ describe("a relay seen by a user", function()
     it_runs("never sends escapes to the terminal: " .. name .. " (#16)", function()
       with_faults({ fault }, function()
         for _, mode in ipairs { "live", "jsonl" } do
-          local ended = run { "exec", "web-01", "--retries", "0", "--connect-timeout", "2s", "-o",
-            mode, "--log-level", "trace", "--", "true" }
+          local ended = run { "--no-cache", "exec", "web-01", "--retries", "0", "--connect-timeout",
+            "2s", "-o", mode, "--log-level", "trace", "--", "true" }
           assert.equal(4, ended.status, ended.err)
           assert_harmless(ended)
         end

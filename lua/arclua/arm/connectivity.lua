@@ -270,12 +270,9 @@ function Connectivity:expected(list, port)
   return seconds
 end
 
---- Wipes all credentials that are kept.
+--- Wipes all credentials that are kept in memory.
 function Connectivity:close()
-  for kept, access in pairs(self.cache) do
-    access.info:close()
-    self.cache[kept] = nil
-  end
+  self.cache:close()
 end
 
 return { new = new }

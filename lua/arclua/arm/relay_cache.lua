@@ -96,6 +96,14 @@ function Cache:drop(machine, port)
   end
 end
 
+--- Wipes what is in memory; the files stay.
+function Cache:close()
+  for key, kept in pairs(self.memory) do
+    kept.info:close()
+    self.memory[key] = nil
+  end
+end
+
 --- Whether something is kept, without holding it in memory.
 ---@return boolean
 function Cache:has(machine, port)
