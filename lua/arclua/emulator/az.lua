@@ -54,6 +54,10 @@ local function chunk(dir, name)
     absolute(package.path), absolute(package.cpath), name, dir)
 end
 
+local function write_mode(self, mode)
+  return core.sys.write_file(self.az_dir .. "/mode", mode, 384)
+end
+
 local function write_program(dir, name)
   local script = ("%s/%s.lua"):format(dir, name)
   return files.all {
@@ -97,16 +101,21 @@ function az.install(self, mode)
       return core.sys.write_file(dir .. "/azureProfile.json", "\xEF\xBB\xBF" .. json.encode {
         installationId = core.crypto.uuid(), subscriptions = subscriptions_of(self.state) }, 384)
     end,
-    function() return az.set(self, mode) end,
+    function() return write_mode(self, mode) end,
     function() return write_program(dir, "az") end,
     function() return write_program(dir, "azd") end,
   }
 end
 
---- Another behaviour, from the next call on.
+--- Another behaviour, from the next call on. Raises at the caller's caller: there is no such one,
+--- or no az.
 ---@return true|nil, arclua.Error?
-function az.set(self, mode)
-  return core.sys.write_file(self.az_dir .. "/mode", mode, 384)
+function az.change(self, mode)
+  az.check(mode, 4)
+  if not self.az_dir then
+    error("the emulator was started without the option 'az'", 3)
+  end
+  return write_mode(self, mode)
 end
 
 return az

@@ -262,11 +262,7 @@ end
 ---@param mode string  as the option az
 ---@return true|nil, arclua.Error?
 function Emulator:az(mode)
-  az.check(mode, 3)
-  if not self.wants_az then
-    error("the emulator was started without the option 'az'", 2)
-  end
-  return az.set(self, mode)
+  return az.change(self, mode)
 end
 
 --- A machine of the state by name, "group/name" or id.
