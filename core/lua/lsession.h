@@ -4,6 +4,7 @@
 
 #include <lua.h>
 
+#include "ssh/exec.h"
 #include "ssh/session.h"
 
 /* What the bindings of sessions share. */
@@ -19,5 +20,13 @@ int arc_session_lexec(lua_State *L);
 /* The method session:direct_tcpip. */
 int arc_session_ltcpip(lua_State *L);
 void arc_open_exec(lua_State *L);
+/* Pushes name, value, name, value ... of the table in field "env" of the
+ * options at index; NULL (nil is pushed) when there is none. */
+const char *const *arc_push_env(lua_State *L, int index);
+/* How an execution ended, as fields of the table on top of the stack. */
+void arc_setresult(lua_State *L, const struct arc_exec_result *result);
+/* The method session:shell, and the type behind it. */
+int arc_session_lshell(lua_State *L);
+void arc_open_shell(lua_State *L);
 
 #endif

@@ -107,10 +107,13 @@ static int l_agent(lua_State *L) {
 }
 
 void arc_open_ssh(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"exec", arc_session_lexec}, {"direct_tcpip", arc_session_ltcpip},
-      {"banner", l_banner},        {"issue", l_issue},
-      {"new_key", l_new_key},      {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"exec", arc_session_lexec},
+                                     {"shell", arc_session_lshell},
+                                     {"direct_tcpip", arc_session_ltcpip},
+                                     {"banner", l_banner},
+                                     {"issue", l_issue},
+                                     {"new_key", l_new_key},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"connect", arc_session_lconnect},      {"keygen", l_keygen},
       {"write_pair", l_write_pair},           {"agent", l_agent},
@@ -122,6 +125,7 @@ void arc_open_ssh(lua_State *L) {
   lua_pop(L, 1);
   arc_open_connect(L);
   arc_open_exec(L);
+  arc_open_shell(L);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "ssh");
 }

@@ -9,6 +9,9 @@
 
 ARC_LAZY("libssh.so.4")
 
+FORWARD(int, ssh_channel_change_pty_size,
+        (ssh_channel channel, int cols, int rows), (channel, cols, rows),
+        SSH_ERROR)
 FORWARD(int, ssh_channel_close, (ssh_channel channel), (channel), SSH_ERROR)
 FORWARD_VOID(ssh_channel_free, (ssh_channel channel), (channel))
 FORWARD(ssh_channel, ssh_channel_new, (ssh_session session), (session), NULL)
@@ -21,6 +24,8 @@ FORWARD(int, ssh_channel_open_session, (ssh_channel channel), (channel),
 FORWARD(int, ssh_channel_read_nonblocking,
         (ssh_channel channel, void *dest, uint32_t count, int is_stderr),
         (channel, dest, count, is_stderr), SSH_ERROR)
+FORWARD(int, ssh_channel_request_auth_agent, (ssh_channel channel), (channel),
+        SSH_ERROR)
 FORWARD(int, ssh_channel_request_env,
         (ssh_channel channel, const char *name, const char *value),
         (channel, name, value), SSH_ERROR)
@@ -31,6 +36,11 @@ FORWARD(int, ssh_channel_request_pty_size,
         (channel, term, cols, rows), SSH_ERROR)
 FORWARD(int, ssh_channel_request_send_signal,
         (ssh_channel channel, const char *signum), (channel, signum), SSH_ERROR)
+FORWARD(int, ssh_channel_request_shell, (ssh_channel channel), (channel),
+        SSH_ERROR)
+FORWARD(int, ssh_channel_request_subsystem,
+        (ssh_channel channel, const char *subsystem), (channel, subsystem),
+        SSH_ERROR)
 FORWARD(int, ssh_channel_send_eof, (ssh_channel channel), (channel), SSH_ERROR)
 FORWARD(uint32_t, ssh_channel_window_size, (ssh_channel channel), (channel), 0)
 FORWARD(int, ssh_channel_write,
