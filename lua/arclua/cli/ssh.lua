@@ -1,0 +1,293 @@
+-- SPDX-License-Identifier: MIT
+-- arclua ssh [OpenSSH's options] [USER@]MACHINE [COMMAND...]
+local arguments = require "arclua.openssh.arguments"
+local command = require "arclua.cli.command"
+local connect = require "arclua.connect"
+local convert = require "arclua.convert"
+local core = require "arclua.core"
+local errors = require "arclua.errors"
+local escape = require "arclua.report.escape"
+local globals = require "arclua.cli.globals"
+local help = require "arclua.cli.ssh_help"
+local keywords = require "arclua.openssh.keywords"
+local logins = require "arclua.openssh.login"
+local output = require "arclua.output"
+local plans = require "arclua.openssh.plan"
+local runner = require "arclua.openssh.runner"
+local settings = require "arclua.settings"
+local waiting = require "arclua.report.waiting"
+
+local ssh = { name = "ssh", summary = "a shell, a command or tunnels on one machine, as ssh does" }
+
+-- What ssh gives whenever the failure is its own.
+local FAILED = 255
+
+local PORT = convert.integer(1, 65535)
+
+-- Long options by flag; those of az under its own names.
+local LONG = {
+  ["--help"] = { key = "help" },
+  ["--local-user"] = { key = "user", arg = "USER", convert = convert.filled },
+  ["--user"] = { key = "user", arg = "USER", convert = convert.filled },
+  ["--private-key-file"] = { key = "identity", arg = "FILE", many = true },
+  ["--identity"] = { key = "identity", arg = "FILE", many = true },
+  ["--certificate-file"] = { key = "certificate", arg = "FILE" },
+  ["--port"] = { key = "port", arg = "N" },
+  ["--name"] = { key = "name", arg = "NAME" }, ["--vm-name"] = { key = "name", arg = "NAME" },
+  ["--resource-group"] = { key = "resource_group", arg = "NAME" },
+  ["--resource-type"] = { key = "resource_type", arg = "TYPE" },
+  ["--yes"] = { key = "enable" }, ["--yes-without-prompt"] = { key = "enable" },
+  ["--enable"] = { key = "enable" }, ["--replace"] = { key = "replace" },
+  ["--ssh-client-folder"] = { key = "unused", arg = "DIR" },
+  ["--ssh-proxy-folder"] = { key = "unused", arg = "DIR" },
+  ["--connect-timeout"] = { key = "connect_timeout", arg = "DURATION",
+    convert = settings.KEYS.connect_timeout },
+  ["--direct"] = { key = "direct" },
+  ["--try-disconnected"] = { key = "try_disconnected" },
+  ["--reconnect"] = { key = "reconnect" },
+  ["--rdp"] = { key = "rdp" }, ["--winrdp"] = { key = "rdp" },
+}
+for _, option in ipairs(globals.OPTIONS) do
+  LONG[option.flag] = { key = "global_" .. option.key, arg = option.arg, many = option.many,
+    convert = option.convert }
+end
+
+local function usage(text)
+  command.usage("ssh", text)
+  return FAILED
+end
+
+local function fail(err)
+  command.fail(err)
+  return FAILED
+end
+
+-- ---- the options ---------------------------------------------------------------------------
+
+-- The log level that -v and -q mean.
+local function level(given)
+  local grades = { "debug", "debug", "trace" }
+  return given.verbose > 0 and grades[math.min(given.verbose, #grades)]
+    or given.quiet and "error" or nil
+end
+
+-- The global options, with those on our line laid over them.
+local function merged(given, base)
+  local over = { log_level = level(given), log_file = given.log_file }
+  for _, option in ipairs(globals.OPTIONS) do
+    local value = given.long["global_" .. option.key]
+    if value ~= nil then
+      over[option.key] = value
+    end
+  end
+  return globals.merge(base or {}, over)
+end
+
+-- The first value of a keyword among the -o options, read: nil when it is not among them, or
+-- wrong (which whoever reads all of them says).
+local function from_options(given, keyword)
+  local list = arguments.given(given.options, keyword)[1]
+  return list and list[1] and keywords.KNOWN[keyword].read(list) or nil
+end
+
+local function port_of(given)
+  local text = given.port or given.long.port
+  if not text then
+    return from_options(given, "port")
+  end
+  local port, why = convert.read(PORT, text, "option '-p'")
+  if not port then
+    return errors.fail { code = "config", op = "ssh", message = why }
+  end
+  return port
+end
+
+local function append(list, more)
+  return table.move(more or {}, 1, #more, #list + 1, list)
+end
+
+-- What connect takes | nil, err.
+local function connect_options(given)
+  local long = given.long
+  local port, err = port_of(given)
+  if err then
+    return nil, err
+  end
+  local identity = append(append({}, given.identity), long.identity or {})
+  local list = append({}, given.options)
+  if long.certificate then
+    list[#list + 1] = "CertificateFile="
+      .. arguments.quote((long.certificate:gsub("%%", "%%%%")))
+  end
+  return {
+    user = given.user or long.user or from_options(given, "user"), port = port,
+    identity = #identity > 0 and identity or nil,
+    ssh_config = given.ssh_config, ssh_options = list, jump = given.jump,
+    known_hosts = from_options(given, "userknownhostsfile"),
+    host_key_policy = from_options(given, "stricthostkeychecking"),
+    connect_timeout = long.connect_timeout or from_options(given, "connecttimeout"),
+    ask = not from_options(given, "batchmode"),
+    enable = long.enable, replace = long.replace,
+  }
+end
+
+-- ---- the machine ---------------------------------------------------------------------------
+
+-- The machine's name: the destination, or what az's options say.
+local function name_of(given)
+  local long = given.long
+  local name = given.destination or long.name
+  if long.resource_group and not name:find "/" then
+    name = long.resource_group .. "/" .. name
+  end
+  return name
+end
+
+local function check_type(machine, wanted)
+  if wanted and machine.type and machine.type:lower() ~= wanted:lower() then
+    return errors.fail { code = "config", op = "ssh", message = ("option '--resource-type': %s is "
+      .. "a %s, not a %s"):format(machine.name, machine.type, wanted) }
+  end
+  return true
+end
+
+-- What is to be reached: target, azure | nil, err.
+local function find(given)
+  local name = name_of(given)
+  if given.long.direct then
+    return connect.host(name)
+  end
+  local azure, err = command.login()
+  if not azure then
+    return nil, err
+  end
+  local machine
+  machine, err = command.machine(azure, name)
+  if not machine then
+    return nil, err
+  end
+  local ok
+  ok, err = check_type(machine, given.long.resource_type)
+  if ok and not given.long.try_disconnected then
+    ok, err = connect.reachable(machine)
+  end
+  if not ok then
+    return nil, err
+  end
+  return machine, azure
+end
+
+-- ---- connecting ----------------------------------------------------------------------------
+
+-- A session, again with consent when somebody at the terminal gives it.
+local function dial(target, opts, context, azure, name)
+  local to = output.standard(2)
+  local progress, clear = {}, function() end
+  if to.is_terminal then
+    progress.on_wait, clear = waiting.new(to)
+  end
+  local session, err = connect.session(target, opts, progress, context)
+  clear()
+  if session or not azure then
+    return session, err
+  end
+  err = command.missing(azure, name, err)
+  if err.reason ~= "arm.setup-needed" or opts.enable or not opts.ask then
+    return nil, err
+  end
+  local agreed = command.ask(("%s. Set %s up for SSH? [y/N] "):format(
+    escape.text(err.message), escape.text(target.name)))
+  if not agreed then
+    return nil, err
+  end
+  opts.enable = true
+  return dial(target, opts, context, nil, name)
+end
+
+local function notice(session)
+  local issue = session:issue()
+  if issue then
+    output.standard(2):line(escape.text(issue, true))
+  end
+end
+
+local function run(given)
+  local opts, err = connect_options(given)
+  local target, azure
+  if opts then
+    target, azure = find(given)
+    err = not target and azure or nil
+  end
+  if not target then
+    return fail(err)
+  end
+  local context = connect.context(opts, { azure = azure })
+  local conf, login, plan
+  conf, err = context:ssh_config()
+  if conf then
+    login, err = logins.of(target, opts, conf)
+  end
+  if login then
+    plan, err = plans.of(given, login.conf)
+  end
+  if not plan then
+    context:close()
+    return fail(err)
+  end
+  if plan.notice and not given.quiet then
+    output.standard(2):line("arclua: " .. plan.notice)
+  end
+  local name = name_of(given)
+  local status
+  status, err = runner.run(plan, {
+    given = given, name = target.name or name,
+    dial = function()
+      local session, why = dial(target, opts, context, azure, name)
+      if session and not given.quiet then
+        notice(session)
+      end
+      return session, why
+    end,
+  })
+  context:close()
+  return status or fail(err)
+end
+
+-- What is wrong with the line as a whole, nil when nothing is.
+local function wrong(given)
+  local long = given.long
+  if not given.destination and not long.name then
+    return "[USER@]MACHINE is missing"
+  elseif long.replace and not (long.enable and (given.port or long.port)) then
+    return "option '--replace' needs --enable and -p"
+  elseif given.during and #given.during == 0 then
+    return "option '--while' needs a command: --while CMD [ARG...], at the end of the line"
+  elseif long.resource_group and given.destination and given.destination:find "/" then
+    return ("option '--resource-group' and '%s' exclude each other"):format(given.destination)
+  end
+  return nil
+end
+
+function ssh.run(argv, base)
+  local given, why = arguments.parse(argv, LONG)
+  if not given then
+    return usage(why)
+  elseif given.help or given.long.help then
+    output.standard(1):write(help.text)
+    return 0
+  elseif given.version then
+    output.standard(1):line("arclua " .. core.version)
+    return 0
+  end
+  why = wrong(given)
+  if why then
+    return usage(why)
+  end
+  local ok, err = globals.apply(merged(given, base))
+  if not ok then
+    return fail(err)
+  end
+  return run(given)
+end
+
+return ssh
