@@ -5,6 +5,7 @@
 
 #include "lua/lcore.h"
 #include "lua/lsession.h"
+#include "ssh/remote.h"
 #include "ssh/shell.h"
 
 #define SHELL "arclua.shell"
@@ -12,8 +13,7 @@
 enum { AT_OPTIONS = 2, AT_BOX, SIZE_MAX_CHARS = 65535 };
 
 struct shell_options {
-  const char *command, *subsystem;
-  bool agent;
+  const char *command, *subsystem, *agent;
 };
 
 static const struct arc_opt SHELL_OPTIONS[] = {
@@ -23,7 +23,7 @@ static const struct arc_opt SHELL_OPTIONS[] = {
      false, 0, 0},
     {"pty", ARC_OPT_ANY, 0, false, 0, 0},
     {"env", ARC_OPT_ANY, 0, false, 0, 0},
-    {"agent", ARC_OPT_BOOLEAN, offsetof(struct shell_options, agent), false, 0,
+    {"agent", ARC_OPT_STRING, offsetof(struct shell_options, agent), false, 0,
      0},
     {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
 
@@ -105,11 +105,12 @@ int arc_session_lshell(lua_State *L) {
                 "command and subsystem exclude each other");
   void **box = arc_newbox(L, SHELL);
   const char *command = given.subsystem ? given.subsystem : given.command;
-  struct arc_exec_options opts = {.kind = given.subsystem ? ARC_EXEC_SUBSYSTEM
-                                          : command       ? ARC_EXEC_COMMAND
-                                                          : ARC_EXEC_SHELL,
-                                  .agent = given.agent,
-                                  .env = arc_push_env(L, AT_OPTIONS)};
+  struct arc_exec_options opts = {
+      .kind = given.subsystem ? ARC_EXEC_SUBSYSTEM
+              : command       ? ARC_EXEC_COMMAND
+                              : ARC_EXEC_SHELL,
+      .agent = given.agent && arc_session_lend_agent(session, given.agent),
+      .env = arc_push_env(L, AT_OPTIONS)};
   read_pty(L, &opts);
   *box = arc_shell_start(session, command, &opts);
   if (!*box) {
