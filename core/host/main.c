@@ -100,8 +100,24 @@ static int l_interrupt_to(lua_State *L) {
   return 0;
 }
 
+/* interrupts(on): off, Ctrl-C is for the program that we wait for alone. */
+static int l_interrupts(lua_State *L) {
+  signal(SIGINT, lua_toboolean(L, 1) ? on_signal : SIG_IGN);
+  return 0;
+}
+
+/* hangs_up(): whether a SIGHUP ends us; nohup says no. */
+static int l_hangs_up(lua_State *L) {
+  struct sigaction now;
+  sigaction(SIGHUP, NULL, &now);
+  lua_pushboolean(L, now.sa_handler != SIG_IGN);
+  return 1;
+}
+
 static int open_host(lua_State *L) {
   static const luaL_Reg functions[] = {{"interrupt_to", l_interrupt_to},
+                                       {"interrupts", l_interrupts},
+                                       {"hangs_up", l_hangs_up},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
   arc_open_terminal_signals(L);

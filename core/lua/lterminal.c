@@ -57,10 +57,17 @@ static int l_raw_terminal(lua_State *L) {
   return 1;
 }
 
+static int l_is_raw(lua_State *L) {
+  lua_pushboolean(L, arc_terminal_is_raw());
+  return 1;
+}
+
 void arc_open_terminal(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"again", l_again}, {"cooked", l_cooked}, {NULL, NULL}};
   arc_newtype(L, RAW, methods, raw_gc);
   lua_pushcfunction(L, l_raw_terminal);
   lua_setfield(L, -2, "raw_terminal");
+  lua_pushcfunction(L, l_is_raw);
+  lua_setfield(L, -2, "terminal_is_raw");
 }

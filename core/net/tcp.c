@@ -311,6 +311,9 @@ static int open_listener(const char *address, int port, int *fd_out) {
     return errno;
   }
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (at->sa_family == AF_INET6) { // IPv4 has listeners of its own
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  }
   if (bind(fd, at, size) || listen(fd, 4096)) {
     int error = errno;
     close(fd);
@@ -356,7 +359,9 @@ struct arc_listener *arc_tcp_listen(struct arc_loop *loop, const char *address,
     error = listener ? 0 : ENOMEM;
   }
   if (!listener) {
-    *err = arc_err_errno(error, "listen on %s:%d", address, port);
+    bool six = strchr(address, ':');
+    *err = arc_err_errno(error, six ? "listen on [%s]:%d" : "listen on %s:%d",
+                         address, port);
   }
   return listener;
 }

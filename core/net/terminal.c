@@ -66,6 +66,8 @@ int arc_terminal_raw(int fd) {
 
 void arc_terminal_cooked(void) { put_back(&raw); }
 
+bool arc_terminal_is_raw(void) { return raw.fd >= 0; }
+
 void arc_terminal_restore(void) {
   put_back(&echo);
   put_back(&raw);

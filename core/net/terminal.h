@@ -18,6 +18,8 @@ int arc_terminal_raw(int fd);
 /* As it was before raw; nothing when it is not raw. */
 void arc_terminal_cooked(void);
 
+bool arc_terminal_is_raw(void);
+
 /* Puts back whatever was changed, for who leaves at once; async-signal-safe. */
 void arc_terminal_restore(void);
 

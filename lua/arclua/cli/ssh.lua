@@ -57,8 +57,11 @@ local function usage(text)
   return FAILED
 end
 
+-- A signal that ends us is no news.
 local function fail(err)
-  command.fail(err)
+  if not (errors.is(err) and err.code == "cancelled") then
+    command.fail(err)
+  end
   return FAILED
 end
 
@@ -240,7 +243,7 @@ local function run(given)
   local name = name_of(given)
   local status
   status, err = runner.run(plan, {
-    given = given, name = target.name or name,
+    given = given, name = target.name or name, user = login.user,
     dial = function()
       local session, why = dial(target, opts, context, azure, name)
       if session and not given.quiet then
@@ -253,6 +256,23 @@ local function run(given)
   return status or fail(err)
 end
 
+local function is_tunnel(given)
+  return given.during or given.long.rdp or from_options(given, "sessiontype") == "none"
+end
+
+local function wrong_tunnel(given)
+  local alone = is_tunnel(given)
+  if given.long.reconnect and not alone then
+    return "option '--reconnect' needs a tunnel: -N, --while or --rdp"
+  elseif given.during and #given.during == 0 then
+    return "option '--while' needs a command: --while CMD [ARG...], at the end of the line"
+  elseif #given.command > 0 and (given.stdio or alone) then
+    return ("no command runs with -N, -W, --while or --rdp, but one was given: '%s'"):format(
+      table.concat(given.command, " "))
+  end
+  return nil
+end
+
 -- What is wrong with the line as a whole, nil when nothing is.
 local function wrong(given)
   local long = given.long
@@ -260,12 +280,10 @@ local function wrong(given)
     return "[USER@]MACHINE is missing"
   elseif long.replace and not (long.enable and (given.port or long.port)) then
     return "option '--replace' needs --enable and -p"
-  elseif given.during and #given.during == 0 then
-    return "option '--while' needs a command: --while CMD [ARG...], at the end of the line"
   elseif long.resource_group and given.destination and given.destination:find "/" then
     return ("option '--resource-group' and '%s' exclude each other"):format(given.destination)
   end
-  return nil
+  return wrong_tunnel(given)
 end
 
 function ssh.run(argv, base)

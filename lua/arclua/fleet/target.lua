@@ -20,8 +20,8 @@ local target = {}
 
 -- What forbids trying at all: a result, or nil.
 local function refused(machine, opts)
-  local ok, err = opts.try_disconnected or connect.reachable(machine)
-  if not ok then
+  local reachable, err = connect.reachable(machine)
+  if not reachable and not opts.try_disconnected then
     return record.not_run(machine, err, nil, "unreachable")
   end
   local option = machine.os == "windows" and quote.posix_only(opts)

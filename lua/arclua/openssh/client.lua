@@ -3,6 +3,7 @@
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 local escape = require "arclua.openssh.escape"
+local output = require "arclua.output"
 
 local client = {}
 
@@ -92,8 +93,7 @@ local function follow_terminal(host, shell, raw)
 end
 
 local function say(text)
-  local to <close> = core.stdio(2)
-  to:write((text:gsub("\n", "\r\n")))
+  output.standard(2):write(text)
 end
 
 -- What the escape sequences do; over: the connection is to end.

@@ -10,6 +10,8 @@ local plan = {}
 
 local ENVIRON = "/proc/self/environ"
 
+local RDP = "0:localhost:3389"
+
 local FORWARDS = { { "L", "localforward" }, { "R", "remoteforward" }, { "D", "dynamicforward" } }
 
 ---@class arclua.SshPlan
@@ -23,6 +25,11 @@ local FORWARDS = { { "L", "localforward" }, { "R", "remoteforward" }, { "D", "dy
 ---@field forwards arclua.ForwardSpec[]
 ---@field strict boolean      a forwarding that fails ends it
 ---@field background boolean
+---@field gateway boolean?    GatewayPorts
+---@field mask integer?       StreamLocalBindMask
+---@field unlink boolean?     StreamLocalBindUnlink
+---@field stdio table?        where -W leads
+---@field rdp arclua.ForwardSpec?  among the forwards
 ---@field notice string?      what ssh would say
 
 local function refuse(text)
@@ -182,6 +189,26 @@ local function forwards(given, conf)
   return list
 end
 
+-- Adds what leads somewhere to the plan: true | nil, err.
+local function add_forwards(out, given, conf)
+  local err
+  out.forwards, err = forwards(given, conf)
+  if not out.forwards then
+    return nil, err
+  end
+  if given.stdio then
+    out.stdio, err = forward_spec.place(given.stdio)
+    return out.stdio and true or nil, err
+  elseif given.long.rdp then
+    out.rdp = forward_spec.parse("L", RDP)
+    table.insert(out.forwards, out.rdp)
+  end
+  out.gateway, out.mask, out.unlink = conf.gatewayports, conf.streamlocalbindmask,
+    conf.streamlocalbindunlink
+  out.strict = conf.exitonforwardfailure or false
+  return true
+end
+
 --- Errors: config.
 ---@param given arclua.SshArguments
 ---@param conf arclua.SshHost
@@ -192,20 +219,18 @@ function plan.of(given, conf)
     return nil, command
   end
   local env, err = environment(conf)
-  local list
-  if env then
-    list, err = forwards(given, conf)
-  end
-  if not list then
+  if not env then
     return nil, err
   end
   local stdin = not (conf.stdinnull or conf.forkafterauthentication)
   local pty, notice = terminal(given, conf, kind, stdin)
-  return { session = kind, command = command, pty = pty, notice = notice, env = env,
+  local out = { session = kind, command = command, pty = pty, notice = notice, env = env,
     agent = agent(conf), stdin = stdin,
     escape = conf.escapechar ~= "none" and (conf.escapechar or "~") or nil,
-    forwards = list, strict = conf.exitonforwardfailure or false,
     background = conf.forkafterauthentication or false }
+  local ok
+  ok, err = add_forwards(out, given, conf)
+  return ok and out, err
 end
 
 return plan
