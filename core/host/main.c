@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "host/arclua.h"
+#include "host/background.h"
 #include "host/bundle.h"
 #include "host/signals.h"
 #include "lua/lcore.h"
@@ -121,6 +122,7 @@ static int open_host(lua_State *L) {
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
   arc_open_terminal_signals(L);
+  arc_open_background(L);
   return 1;
 }
 

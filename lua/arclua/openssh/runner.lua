@@ -143,7 +143,14 @@ local function run(session, plan, how)
     unlink = plan.unlink, log = logger(how.given.quiet) })
   if not start_forwards(forwards, session, plan) then
     return FAILED -- it has been said why
-  elseif plan.session == "none" then
+  end
+  if plan.background then
+    local ok, err = require("arclua.host").background(plan.session == "none")
+    if not ok then
+      return nil, err
+    end
+  end
+  if plan.session == "none" then
     return run_tunnel(session, plan, how, forwards)
   end
   return run_session(session, plan, how, forwards)
