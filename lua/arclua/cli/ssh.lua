@@ -71,7 +71,7 @@ end
 local function level(given)
   local grades = { "debug", "debug", "trace" }
   return given.verbose > 0 and grades[math.min(given.verbose, #grades)]
-    or given.quiet and "error" or nil
+    or given.quiet and "error" or given.log_file and "info" or nil
 end
 
 -- The global options, with those on our line laid over them.
