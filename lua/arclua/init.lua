@@ -10,7 +10,8 @@ local arc = {
 
 --- Parts that are modules of their own.
 local MODULES = { accounts = "arclua.accounts", credential = "arclua.credential",
-  json = "arclua.json", emulator = "arclua.emulator", map = "arclua.map", errors = "arclua.errors" }
+  json = "arclua.json", emulator = "arclua.emulator", map = "arclua.map", errors = "arclua.errors",
+  forward = "arclua.forward" }
 
 --- Signs in: cloud and credential are chosen, the first token is asked for.
 --- Raises: unknown options.

@@ -133,7 +133,7 @@ describe("arclua ssh", function()
   end)
 
   it_runs("lends the agent on demand alone", function()
-    local agent <close> = assert(core.process.spawn { stdout = "null", session = true,
+    local agent = assert(core.process.spawn { stdout = "null", session = true,
       args = { "ssh-agent", "-D", "-a", dir .. "/agent" } })
     while not core.sys.stat(dir .. "/agent") do
       core.sleep(0.01)
@@ -149,11 +149,13 @@ describe("arclua ssh", function()
     assert.equal("none\n", out({ "web-01", ask }, nil, changes))
     assert.equal("none\n", out({ "-A", "-a", "-o", "ForwardAgent=no", "web-01",
       "-o", "ForwardAgent=$NOT_SET", ask }, nil, {}))
+    agent:close()
   end)
 
   it_runs("a machine with another port than asked, with none, not connected", function()
     fails({ "-p", "2222", "web-01", "true" }, "web-01 lets SSH through to port 22, not 2222")
-    fails({ "-p", "0", "web-01", "true" }, "option '-p': a number from 1 to 65535 expected, got '0'")
+    fails({ "-p", "0", "web-01", "true" },
+      "option '-p': a number from 1 to 65535 expected, got '0'")
     fails({ "bare-01", "true" }, "SSH was never set up")
     fails({ "off-01", "true" }, "agent disconnected since")
     assert.equal("ready\n", out { "--enable", "bare-01", "echo ready" })

@@ -31,7 +31,7 @@ Forwarding:
   -g                            Listen on all addresses
   -N                            No shell and no command
   --reconnect                   Connect again when a tunnel is lost
-  --rdp                         Remote Desktop: a tunnel to port 3389 and a client, where there is one
+  --rdp                         A tunnel to port 3389, and a client of Remote Desktop
   --while CMD [ARG...]          Run a program here while the tunnel stands (last on the line)
   PORT 0 is a free one, which is said. A path in place of ADDRESS:PORT or HOST:PORT is a socket.
 

@@ -30,8 +30,8 @@ local function refused(machine, opts)
       message = ("%s is a Windows machine: option '%s' is for POSIX machines only")
         :format(machine.name, option) }, nil, "failed")
   elseif machine.os == "windows" and opts.connect.entra then
-    local _, err = login.no_entra(machine.name)
-    return record.not_run(machine, err, nil, "failed")
+    local _, why = login.no_entra(machine.name)
+    return record.not_run(machine, why, nil, "failed")
   end
   return nil
 end
