@@ -209,7 +209,12 @@ local function hop_options(opts)
     connect_timeout = opts.connect_timeout, enable = opts.enable }
 end
 
-local function login_of(target, opts, context)
+--- How to log in on a target: user, keys, what ssh_config says.
+---@param target table
+---@param opts arclua.ConnectOptions
+---@param context arclua.Context
+---@return arclua.Login|nil, arclua.Error?
+function connect.login(target, opts, context)
   local conf, err = context:ssh_config()
   local certificate
   if conf and opts.entra then
@@ -229,7 +234,7 @@ local function reach(target, opts, progress, context, chain)
     return nil, err
   end
   local login
-  login, err = login_of(target, opts, context)
+  login, err = connect.login(target, opts, context)
   if not login then
     return nil, err
   end

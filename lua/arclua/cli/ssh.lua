@@ -42,7 +42,7 @@ local LONG = {
   ["--ssh-proxy-folder"] = { key = "unused", arg = "DIR" },
   ["--connect-timeout"] = { key = "connect_timeout", arg = "DURATION",
     convert = settings.KEYS.connect_timeout },
-  ["--direct"] = { key = "direct" },
+  ["--direct"] = { key = "direct" }, ["--entra"] = { key = "entra" },
   ["--try-disconnected"] = { key = "try_disconnected" },
   ["--reconnect"] = { key = "reconnect" },
   ["--rdp"] = { key = "rdp" }, ["--winrdp"] = { key = "rdp" },
@@ -129,7 +129,7 @@ local function connect_options(given)
     known_hosts = from_options(given, "userknownhostsfile"),
     host_key_policy = from_options(given, "stricthostkeychecking"),
     connect_timeout = long.connect_timeout or from_options(given, "connecttimeout"),
-    ask = not from_options(given, "batchmode"),
+    ask = not from_options(given, "batchmode"), entra = long.entra,
     enable = long.enable, replace = long.replace,
   }
 end
@@ -171,6 +171,9 @@ local function find(given)
   end
   local ok
   ok, err = check_type(machine, given.long.resource_type)
+  if ok and given.long.entra and machine.os == "windows" then
+    ok, err = logins.no_entra(machine.name)
+  end
   if ok and not given.long.try_disconnected then
     ok, err = connect.reachable(machine)
   end
@@ -225,11 +228,8 @@ local function run(given)
     return fail(err)
   end
   local context = connect.context(opts, { azure = azure })
-  local conf, login, plan
-  conf, err = context:ssh_config()
-  if conf then
-    login, err = logins.of(target, opts, conf)
-  end
+  local login, plan
+  login, err = connect.login(target, opts, context)
   if login then
     plan, err = plans.of(given, login.conf)
   end
@@ -260,8 +260,12 @@ local function is_tunnel(given)
   return given.during or given.long.rdp or from_options(given, "sessiontype") == "none"
 end
 
-local function wrong_tunnel(given)
+-- What is wrong with options that do not go together.
+local function wrong_pair(given)
   local alone = is_tunnel(given)
+  if given.long.entra and (#given.identity > 0 or given.long.identity) then
+    return "options '--entra' and '-i' exclude each other"
+  end
   if given.long.reconnect and not alone then
     return "option '--reconnect' needs a tunnel: -N, --while or --rdp"
   elseif given.during and #given.during == 0 then
@@ -283,7 +287,7 @@ local function wrong(given)
   elseif long.resource_group and given.destination and given.destination:find "/" then
     return ("option '--resource-group' and '%s' exclude each other"):format(given.destination)
   end
-  return wrong_tunnel(given)
+  return wrong_pair(given)
 end
 
 function ssh.run(argv, base)

@@ -40,6 +40,7 @@ As az has them:
   --private-key-file FILE, --certificate-file FILE, --port N, --yes
 
 And:
+  --entra                       With a certificate of Entra's, as the user it names
   --direct                      MACHINE is a host [USER@]HOST[:PORT], reached without Azure
   --connect-timeout DURATION    Until logged in (60s; 180s after a change of ours)
   --enable                      Set the machine up for SSH where that is missing
