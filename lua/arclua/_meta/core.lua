@@ -232,6 +232,9 @@ core.crypto = {}
 function core.crypto.random(n) end                   -- n random bytes
 function core.crypto.uuid() end                      -- "…-4…" lower case
 function core.crypto.sha256(data) end                -- raw: 32 bytes
+--- crypt(3): a password's hash as /etc/shadow has it | nil. setting: "$6$" and a salt.
+---@return string?
+function core.crypto.crypt(password, setting) end
 function core.crypto.hmac_sha256(key, data) end      -- raw; key: string|Secret
 function core.crypto.equal(a, b) end                 -- constant time
 function core.crypto.hex(data) end                   -- lower case
