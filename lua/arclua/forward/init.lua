@@ -11,7 +11,7 @@ local Forwards = {}
 Forwards.__index = Forwards
 Forwards.__name = "arclua.forwards"
 
-local forward = { parse = spec.parse }
+local forward = {}
 
 local PAUSE = 0.1 -- seconds after an accept that failed for want of descriptors
 local CONNECT_TIMEOUT = 30
@@ -21,6 +21,14 @@ local CONNECT_TIMEOUT = 30
 ---@field mask integer?      mode bits that a socket's file does not get (octal 0177)
 ---@field unlink boolean?    take a socket's file away that is in the way
 ---@field log (fun(level: string, text: string))?  told of connections that fail
+
+--- Reads what ssh's -L, -R or -D is told. Errors: config.
+---@param kind "L"|"R"|"D"
+---@param text string  "8080:localhost:80"
+---@return arclua.ForwardSpec|nil, arclua.Error?
+function forward.parse(kind, text)
+  return spec.parse(kind, text)
+end
 
 --- What is to be forwarded over the sessions that it is given.
 ---@param list arclua.ForwardSpec[]
