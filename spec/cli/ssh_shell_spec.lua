@@ -260,6 +260,18 @@ describe("arclua ssh at a terminal", function()
     end)
   end)
 
+  it_runs("switches off what a program that was cut off had switched on", function()
+    for _, ending in ipairs { "kill -9 $PPID\r", "sleep 100\r~." } do
+      shell({ "web-01" }, function(t)
+        t:type "printf '\\033[?1049h\\033[?25;1000h\\033[?2004h\\033[?25l\\033='; echo on\r"
+        t:await "\27=on\r\n"
+        t:type(ending)
+        t:await "\27>\27[?1000l\27[?2004l\27[?25h\27[?1049l\27[m"
+        ends(t, 255)
+      end)
+    end
+  end)
+
   it_runs("puts the terminal back when the relay's connection is lost", function()
     local fault = cli.e:fault { at = "link", kind = "reset", bytes = 100000, machine = "web-02" }
     shell({ "web-02" }, function(t)

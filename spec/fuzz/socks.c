@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a SOCKS client says: as much at a time as is needed, and byte by byte. */
+/* What a SOCKS client says: as much at once as is needed, and byte by byte. */
 #include "fuzz.h"
 
 #include "net/socks.h"

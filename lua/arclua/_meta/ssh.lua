@@ -105,6 +105,7 @@ function Shell:stderr() end
 ---@return table|nil, arclua.Error?
 function Shell:wait() end
 function Shell:has_terminal() end       -- false when the server refused the one that was asked for
+--- The terminal's new size, in characters.
 ---@param cols integer
 ---@param rows integer
 function Shell:resize(cols, rows) end

@@ -3,6 +3,7 @@
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 local escape = require "arclua.openssh.escape"
+local modes = require "arclua.openssh.modes"
 local output = require "arclua.output"
 
 local client = {}
@@ -33,13 +34,15 @@ Supported escape sequences:
 
 -- ---- copying -------------------------------------------------------------------------------
 
--- Output to a descriptor until its end. An end of the reader is told by gone.
-local function copy_out(from, fd, gone)
+-- Output to a descriptor until its end. An end of the reader is told by gone; seen looks at it.
+local function copy_out(from, fd, gone, seen)
   local to <close> = core.stdio(fd)
   while true do
     local chunk = from:read()
     if not chunk then
       return
+    elseif seen then
+      seen:feed(chunk)
     end
     local ok, err = to:write(chunk)
     if not ok then
@@ -163,8 +166,9 @@ local function start_helpers(stream, shell, opts, raw, over)
   return tasks
 end
 
--- Waits for the shell's end, or for one that we make: a result | nil, err.
-local function attend(shell, opts, raw)
+-- Waits for the shell's end, or for one that we make: a result | nil, err. seen: looks at what is
+-- shown.
+local function attend(shell, opts, raw, seen)
   local stream <close> = shell:stream()
   local err_stream <close> = shell:stderr()
   local ours, waits -- how we have ended it; the tasks that its end ends
@@ -174,7 +178,7 @@ local function attend(shell, opts, raw)
   end
   waits = {
     core.spawn(shell.wait, shell),
-    core.spawn(copy_out, stream, 1, function() over "output" end),
+    core.spawn(copy_out, stream, 1, function() over "output" end, seen),
     core.spawn(copy_out, err_stream, 2, function() end),
   }
   local helpers = start_helpers(stream, shell, opts, raw, function() over "escape" end)
@@ -191,6 +195,20 @@ local function attend(shell, opts, raw)
   return result, err
 end
 
+-- Our terminal raw, where the shell has one of its own; nil without | nil, err.
+local function make_raw(shell, opts)
+  if not opts.pty then
+    return nil
+  elseif not shell:has_terminal() then
+    say "arclua: the server gives no terminal\n"
+    return nil
+  elseif not core.sys.isatty(0) or opts.stdin == false then
+    return nil
+  end
+  local raw, err = core.raw_terminal(0)
+  return raw, err and errors.with(err, { message = "standard input: " .. err.message })
+end
+
 --- Runs a shell, command or subsystem on our own stdin, stdout and stderr; with a terminal ours is
 --- raw meanwhile, and put back whatever happens. A result as of shell:wait, or { ours = "escape" |
 --- "output" }: ended at the terminal, or because nobody reads our output. Only in the program.
@@ -204,16 +222,18 @@ function client.run(session, opts)
   end
   local held <close> = shell
   local raw
-  if opts.pty and not shell:has_terminal() then
-    say "arclua: the server gives no terminal\n"
-  elseif opts.pty and core.sys.isatty(0) and opts.stdin ~= false then
-    raw, err = core.raw_terminal(0)
-    if not raw then
-      return nil, errors.with(err, { message = "standard input: " .. err.message })
-    end
+  raw, err = make_raw(shell, opts)
+  if err then
+    return nil, err
   end
   local kept <close> = raw
-  return attend(held, opts, kept)
+  local seen = raw and modes.new()
+  local result
+  result, err = attend(held, opts, kept, seen)
+  if seen and not (result and result.status) and core.sys.isatty(1) then
+    output.standard(1):write(seen:undo()) -- it was cut off
+  end
+  return result, err
 end
 
 return client
