@@ -59,10 +59,13 @@ static void destroy(struct arc_op *op) {
 struct arc_op *arc_channel_direct(struct arc_session *session,
                                   const struct arc_channel_target *target,
                                   double timeout) {
-  static const struct arc_op_class cls = {
-      .name = "ssh.direct", .detach = detach, .destroy = destroy};
-  struct forward_op *f = arc_op_new(session->loop, &cls, sizeof *f,
-                                    arc_loop_deadline(session->loop, timeout));
+  static const struct arc_op_class tcp = {
+      .name = "ssh.direct_tcpip", .detach = detach, .destroy = destroy};
+  static const struct arc_op_class local = {
+      .name = "ssh.direct_streamlocal", .detach = detach, .destroy = destroy};
+  struct forward_op *f =
+      arc_op_new(session->loop, target->path ? &local : &tcp, sizeof *f,
+                 arc_loop_deadline(session->loop, timeout));
   char name[64];
   if (!f) {
     return NULL;

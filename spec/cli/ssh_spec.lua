@@ -9,7 +9,8 @@ describe("arclua ssh", function()
   cli.with { { name = "web-01", group = "rg-prod", ssh_port = 22 }, { name = "web-02" },
     { name = "win-01", os = "windows", group = "rg-win" },
     { name = "off-01", group = "rg-off", status = "Disconnected" },
-    { name = "bare-01", group = "rg-bare", setup = "none" } }
+    { name = "bare-01", group = "rg-bare", setup = "none" },
+    { name = "entra-01", group = "rg-entra", login = "entra" } }
 
   local dir
   setup(function() dir = assert(core.sys.mkdtemp "arclua-spec-") end)
@@ -109,6 +110,13 @@ describe("arclua ssh", function()
     fails({ "wrong@web-01", "true" }, "wrong")
   end)
 
+  it_runs("--entra logs in with a certificate, as whom it names", function()
+    assert.equal(cli.e.state.object_id .. "\n", out { "--entra", "entra-01", "id -un" })
+    fails({ "entra-01", "true" }, "sshd accepts: publickey")
+    fails({ "--entra", "-i", "/x", "entra-01", "true" }, "'--entra' and '-i' exclude each other")
+    fails({ "--entra", "win-01", "ver" }, "Entra's SSH certificates are for Linux")
+  end)
+
   it_runs("sends variables that SendEnv and SetEnv name", function()
     local config = dir .. "/config"
     assert(core.sys.write_file(config, "Host *\n  SendEnv LC_B LC_D\n  SendEnv LC_A -LC_B\n"))
@@ -134,11 +142,12 @@ describe("arclua ssh", function()
 
   it_runs("lends the agent on demand alone", function()
     local agent = assert(core.process.spawn { stdout = "null", session = true,
+      env = { LD_PRELOAD = false },
       args = { "ssh-agent", "-D", "-a", dir .. "/agent" } })
     while not core.sys.stat(dir .. "/agent") do
       core.sleep(0.01)
     end
-    local changes = { SSH_AUTH_SOCK = dir .. "/agent" }
+    local changes = { SSH_AUTH_SOCK = dir .. "/agent", LD_PRELOAD = false }
     local add <close> = assert(core.process.spawn { stderr = "null", env = changes,
       args = { "ssh-add", cli.e.env.ARCLUA_IDENTITY } })
     assert.equal(0, add:wait().status)
@@ -184,6 +193,7 @@ describe("arclua ssh", function()
       [{ "-o", "RequestTTY=maybe", "web-01" }] = "no, yes, force or auto expected, got 'maybe'",
       [{ "-o", "nonsense", "web-01" }] = "option '-o nonsense'",
       [{ "-N", "web-01", "true" }] = "no command runs with -N",
+      [{ "-f", "web-01" }] = "to go to the background (-f) it needs a command",
       [{ "--reconnect", "web-01" }] = "option '--reconnect' needs a tunnel",
       [{ "-N", "web-01", "--while" }] = "option '--while' needs a command",
       [{ "--replace", "web-01" }] = "option '--replace' needs --enable and -p",

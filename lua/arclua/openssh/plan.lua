@@ -146,6 +146,8 @@ local function session(given, conf)
   local command, err = command_of(given, conf)
   if err then
     return nil, err
+  elseif conf.forkafterauthentication and not command then
+    return refuse "to go to the background (-f) it needs a command, or -N"
   elseif conf.sessiontype ~= "subsystem" then
     return command and "command" or "shell", command
   elseif not command then
