@@ -81,6 +81,29 @@ describe("a command line as ssh has it", function()
     end
   end)
 
+  it("knows every option that the help shows, and shows every one but az's folders", function()
+    local ssh_options, shown = require "arclua.cli.ssh_options", {}
+    local parser = ssh_options.parser()
+    require("arclua.cli.options").add_globals(parser)
+    for _, option in ipairs(parser._options) do
+      for _, flag in ipairs(option._aliases) do
+        local words = { flag, option._maxargs > 0 and "1" or nil, "web" }
+        local given, why = arguments.parse(words, ssh_options.LONG)
+        if why and why:find "expected, got '1'$" then
+          given = true -- it takes words of its own
+        end
+        assert.is_truthy(given, why)
+        shown[flag] = true
+      end
+    end
+    local hidden = {}
+    for flag in pairs(ssh_options.LONG) do
+      hidden[#hidden + 1] = not shown[flag] and flag or nil
+    end
+    table.sort(hidden)
+    assert.same({ "--ssh-client-folder", "--ssh-proxy-folder" }, hidden)
+  end)
+
   it("quotes what stands in an option, and finds a keyword's values", function()
     local text = 'a "b" \\c'
     local given = arguments.given({ "User=x", "CertificateFile=" .. arguments.quote(text),

@@ -4,7 +4,6 @@ local core = require "arclua.core"
 local errors = require "arclua.errors"
 local escape = require "arclua.report.escape"
 local globals = require "arclua.cli.globals"
-local machine_name = require "arclua.machine_name"
 local options = require "arclua.cli.options"
 local output = require "arclua.output"
 local paths = require "arclua.paths"
@@ -60,30 +59,6 @@ end
 ---@return arclua.Azure|nil, arclua.Error?
 function command.login()
   return require("arclua.azure").login()
-end
-
---- One machine by any of its names. A full name saves the look at it, and with it a round trip:
---- command.missing then says why no credentials came.
----@return arclua.Machine|nil, arclua.Error?
-function command.machine(azure, text)
-  local name, err = machine_name.compile(text)
-  if not name then
-    return nil, err
-  elseif name.id then
-    return azure:_unread_machine(name.id, text)
-  end
-  return azure:machine(text)
-end
-
---- err of a connection to a machine of command.machine: one that does not exist has no endpoint
---- either, and that is what is to be said.
----@return arclua.Error
-function command.missing(azure, text, err)
-  if err.reason ~= "arm.setup-needed" then
-    return err
-  end
-  local found, why = azure:machine(text)
-  return found and err or why
 end
 
 --- The machines that parsed values select: a list, which may be empty | nil, exit status.

@@ -8,49 +8,22 @@ local core = require "arclua.core"
 local errors = require "arclua.errors"
 local escape = require "arclua.report.escape"
 local globals = require "arclua.cli.globals"
-local help = require "arclua.cli.ssh_help"
 local keywords = require "arclua.openssh.keywords"
 local logins = require "arclua.openssh.login"
+local options = require "arclua.cli.options"
 local output = require "arclua.output"
 local plans = require "arclua.openssh.plan"
 local runner = require "arclua.openssh.runner"
-local settings = require "arclua.settings"
+local ssh_options = require "arclua.cli.ssh_options"
 local waiting = require "arclua.report.waiting"
 
-local ssh = { name = "ssh", summary = "a shell, a command or tunnels on one machine, as ssh does" }
+local ssh = { name = "ssh", summary = "a shell, a command or tunnels on one machine, as ssh does",
+  parser = ssh_options.parser }
 
 -- What ssh gives whenever the failure is its own.
 local FAILED = 255
 
 local PORT = convert.integer(1, 65535)
-
--- Long options by flag; those of az under its own names.
-local LONG = {
-  ["--help"] = { key = "help" },
-  ["--local-user"] = { key = "user", arg = "USER", convert = convert.filled },
-  ["--user"] = { key = "user", arg = "USER", convert = convert.filled },
-  ["--private-key-file"] = { key = "identity", arg = "FILE", many = true },
-  ["--identity"] = { key = "identity", arg = "FILE", many = true },
-  ["--certificate-file"] = { key = "certificate", arg = "FILE" },
-  ["--port"] = { key = "port", arg = "N" },
-  ["--name"] = { key = "name", arg = "NAME" }, ["--vm-name"] = { key = "name", arg = "NAME" },
-  ["--resource-group"] = { key = "resource_group", arg = "NAME" },
-  ["--resource-type"] = { key = "resource_type", arg = "TYPE" },
-  ["--yes"] = { key = "enable" }, ["--yes-without-prompt"] = { key = "enable" },
-  ["--enable"] = { key = "enable" }, ["--replace"] = { key = "replace" },
-  ["--ssh-client-folder"] = { key = "unused", arg = "DIR" },
-  ["--ssh-proxy-folder"] = { key = "unused", arg = "DIR" },
-  ["--connect-timeout"] = { key = "connect_timeout", arg = "DURATION",
-    convert = settings.KEYS.connect_timeout },
-  ["--direct"] = { key = "direct" }, ["--entra"] = { key = "entra" },
-  ["--try-disconnected"] = { key = "try_disconnected" },
-  ["--reconnect"] = { key = "reconnect" },
-  ["--rdp"] = { key = "rdp" }, ["--winrdp"] = { key = "rdp" },
-}
-for _, option in ipairs(globals.OPTIONS) do
-  LONG[option.flag] = { key = "global_" .. option.key, arg = option.arg, many = option.many,
-    convert = option.convert }
-end
 
 local function usage(text)
   command.usage("ssh", text)
@@ -165,7 +138,7 @@ local function find(given)
     return nil, err
   end
   local machine
-  machine, err = command.machine(azure, name)
+  machine, err = azure:machine(name)
   if not machine then
     return nil, err
   end
@@ -197,7 +170,6 @@ local function dial(target, opts, context, azure, name)
   if session or not azure then
     return session, err
   end
-  err = command.missing(azure, name, err)
   if err.reason ~= "arm.setup-needed" or opts.enable or not opts.ask then
     return nil, err
   end
@@ -291,11 +263,13 @@ local function wrong(given)
 end
 
 function ssh.run(argv, base)
-  local given, why = arguments.parse(argv, LONG)
+  local given, why = arguments.parse(argv, ssh_options.LONG)
   if not given then
     return usage(why)
   elseif given.help or given.long.help then
-    output.standard(1):write(help.text)
+    local it = ssh.parser()
+    options.add_globals(it)
+    output.standard(1):write(options.help(it))
     return 0
   elseif given.version then
     output.standard(1):line("arclua " .. core.version)
