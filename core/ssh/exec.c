@@ -229,6 +229,12 @@ static void step(struct arc_member *member) {
       arc_stdin_feed(x);
     }
   }
+  if (x->sinks[0].failed || x->sinks[1].failed) {
+    x->sinks[0].failed = x->sinks[1].failed = false;
+    arc_exec_end(x, arc_err_at(arc_err_new(ARC_E_NOMEM, "out of memory"),
+                               "ssh.exec", "command"));
+    return;
+  }
   if (x->linger.on
           ? arc_linger_step(x)
           : x->closed && !x->sinks[0].backlog && !x->sinks[1].backlog) {

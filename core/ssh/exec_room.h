@@ -28,6 +28,7 @@ struct arc_sink {
   struct arc_capture capture; /* when not followed */
   struct arc_buf queue;       /* when followed */
   bool backlog;               /* libssh holds more */
+  bool failed;                /* followed output is lost, for want of memory */
 };
 
 struct arc_linger {

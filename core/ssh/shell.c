@@ -43,7 +43,7 @@ static bool is_over(const struct arc_shell *shell) {
 /* Why there is no orderly end, or NULL. */
 static struct arc_err *why_lost(const struct arc_shell *shell) {
   const struct arc_exec *x = shell->exec;
-  return is_over(shell) ? x->why ? x->why : arc_exec_unsent(x) : NULL;
+  return x->why ? x->why : is_over(shell) ? arc_exec_unsent(x) : NULL;
 }
 
 /* ---- what waits ------------------------------------------------------------
@@ -52,14 +52,14 @@ static struct arc_err *why_lost(const struct arc_shell *shell) {
 static bool may_read(const struct end *end) {
   const struct arc_exec *x = end->shell ? end->shell->exec : NULL;
   return !x || end->base.err || arc_buf_len(&x->sinks[end->which].queue) ||
-         is_over(end->shell) ||
+         x->why || is_over(end->shell) ||
          ((x->eof || x->closed) && !x->sinks[end->which].backlog);
 }
 
 static bool may_write(const struct end *end) {
   const struct arc_exec *x = end->shell ? end->shell->exec : NULL;
   return !x || end->base.err || end->which || end->shell->shut || x->closed ||
-         is_over(end->shell) ||
+         x->why || is_over(end->shell) ||
          (runs(end->shell) && arc_session_may_write(x->session, x->channel));
 }
 
@@ -157,7 +157,8 @@ static ssize_t end_write(struct arc_stream *s, const void *from, size_t n) {
     return ARC_FAILED;
   }
   struct arc_exec *x = end->shell->exec;
-  if (end->which || end->shell->shut || x->closed || is_over(end->shell)) {
+  if (end->which || end->shell->shut || x->closed || x->why ||
+      is_over(end->shell)) {
     return refuse_write(s);
   }
   int sent =
