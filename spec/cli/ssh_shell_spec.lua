@@ -59,7 +59,7 @@ describe("arclua ssh at a terminal", function()
     shell({ "web-01" }, function(t)
       t:type "echo sum $((40 + 2))\r"
       t:await "\r\nsum 42\r\n"
-      t:type "stty size; echo $TERM; hostname; tty\r"
+      t:type "stty size; echo $TERM; echo $ARC_MACHINE; tty\r"
       t:await "\r\n33 99\r\nxterm-256color\r\nweb-01\r\n/dev/pts/"
       t:type "exit 7\r"
       t:await "Connection to web-01 closed."

@@ -89,11 +89,11 @@ describe("arclua ssh", function()
   it_runs("finds a machine by all its names, and by az's options", function()
     local id = cli.e:machine("web-01").id
     for _, name in ipairs { "web-01", "rg-prod/web-01", id, "ssh://web-01" } do
-      assert.equal("web-01\n", out { name, "hostname" })
+      assert.equal("web-01\n", out { name, "echo $ARC_MACHINE" })
     end
     assert.equal("web-01\n", out { "--name", "web-01", "--resource-group", "rg-prod",
       "--local-user", cli.e.env.ARCLUA_USER, "--resource-type", "Microsoft.HybridCompute/machines",
-      "--private-key-file", cli.e.env.ARCLUA_IDENTITY, "--", "-q", "hostname" })
+      "--private-key-file", cli.e.env.ARCLUA_IDENTITY, "--", "-q", "echo $ARC_MACHINE" })
     fails({ "--resource-type", "Microsoft.ScVmm/virtualMachines", "web-01", "true" },
       "option '--resource-type': web-01 is a Microsoft.HybridCompute/machines")
     fails({ "nosuch", "true" }, "no machine is named nosuch")
