@@ -9,7 +9,7 @@ libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev
 libssh-dev libhttp-parser-dev libedit-dev lua-cjson lua-argparse
 openssh-server openssh-client libnss-wrapper ca-certificates"
 test="lua-busted openssl libasan8 libubsan1 procps tinyproxy-bin microsocks
-socat libpam-wrapper dbus-daemon gnome-keyring libsecret-1-0"
+socat curl libpam-wrapper dbus-daemon gnome-keyring libsecret-1-0"
 lint="lua-check clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev
 luarocks git"
 

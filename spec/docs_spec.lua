@@ -10,7 +10,8 @@ local reports = require "arclua.report"
 
 -- Functions that give nothing.
 local NOTHING = { ["arc.shutdown"] = true, ["emulator:clear"] = true, ["emulator:stop"] = true,
-  ["report:print"] = true, ["az:close"] = true, ["credential:close"] = true }
+  ["report:print"] = true, ["az:close"] = true, ["credential:close"] = true,
+  ["forwards:close"] = true, ["forwards:detach"] = true, ["shell:resize"] = true }
 
 local function read(path)
   local file = assert(io.open(path))

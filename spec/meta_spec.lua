@@ -7,6 +7,8 @@ local TYPES = {
   Task = "arclua.task", Stream = "arclua.stream", Process = "arclua.process",
   RelayInfo = "arclua.relayinfo", Session = "arclua.session", Server = "arclua.server",
   Conn = "arclua.conn", SshKey = "arclua.ssh_key", SshCertificate = "arclua.ssh_certificate",
+  Shell = "arclua.shell", Remote = "arclua.remote", Socks = "arclua.socks",
+  RawTerminal = "arclua.raw",
 }
 
 local function stubbed()

@@ -15,11 +15,13 @@
 #include <uv.h>
 
 #include "host/arclua.h"
+#include "host/background.h"
 #include "host/bundle.h"
+#include "host/signals.h"
 #include "lua/lcore.h"
 #include "lua/lstate.h"
 #include "lua/ltask.h"
-#include "net/fdstream.h"
+#include "net/terminal.h"
 
 /* A signal sent to the process and to its group comes twice at once: that is
  * one press. */
@@ -57,7 +59,7 @@ static void on_signal(int number) {
     if (host.terminal_known) {
       tcsetattr(STDIN_FILENO, TCSANOW, &host.terminal);
     }
-    arc_fdstream_show_echo();
+    arc_terminal_restore();
     _exit(128 + number);
   }
   host.pressed = now;
@@ -99,10 +101,28 @@ static int l_interrupt_to(lua_State *L) {
   return 0;
 }
 
+/* interrupts(on): off, Ctrl-C is for the program that we wait for alone. */
+static int l_interrupts(lua_State *L) {
+  signal(SIGINT, lua_toboolean(L, 1) ? on_signal : SIG_IGN);
+  return 0;
+}
+
+/* hangs_up(): whether a SIGHUP ends us; nohup says no. */
+static int l_hangs_up(lua_State *L) {
+  struct sigaction now;
+  sigaction(SIGHUP, NULL, &now);
+  lua_pushboolean(L, now.sa_handler != SIG_IGN);
+  return 1;
+}
+
 static int open_host(lua_State *L) {
   static const luaL_Reg functions[] = {{"interrupt_to", l_interrupt_to},
+                                       {"interrupts", l_interrupts},
+                                       {"hangs_up", l_hangs_up},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
+  arc_open_terminal_signals(L);
+  arc_open_background(L);
   return 1;
 }
 
@@ -112,16 +132,19 @@ static void woken(uv_async_t *wake) {
 }
 
 static void watch_signals(lua_State *L) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  struct sigaction action,
+      caught = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   host.state = arc_state_of(L);
   host.L = L;
   host.terminal_known = tcgetattr(STDIN_FILENO, &host.terminal) == 0;
   uv_async_init(arc_loop_uv(host.state->loop), &host.wake, woken);
   uv_unref((uv_handle_t *)&host.wake);
   arc_ready_init(&host.cancel, cancel_target, NULL);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGHUP, &action, NULL);
+  sigaction(SIGINT, &caught, NULL);
+  sigaction(SIGTERM, &caught, NULL);
+  if (!sigaction(SIGHUP, NULL, &action) && action.sa_handler != SIG_IGN) {
+    sigaction(SIGHUP, &caught, NULL); // nohup wants it ignored
+  }
   signal(SIGPIPE, SIG_IGN);
 }
 
@@ -130,6 +153,7 @@ static void unwatch_signals(void) {
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   signal(SIGHUP, SIG_DFL);
+  arc_close_terminal_signals();
   uv_close((uv_handle_t *)&host.wake, NULL);
 }
 
@@ -210,6 +234,18 @@ static int start_main(lua_State *L) {
   return arc_spawn(L, 1);
 }
 
+/* An error that nothing has caught, our own bug for certain. */
+static int complain(lua_State *L) {
+  fprintf(stderr, "arclua: %s\n", luaL_tolstring(L, 1, NULL));
+  return 0;
+}
+
+static void tell_errors(lua_State *L) {
+  lua_getfield(L, 1, "on_error");
+  lua_pushcfunction(L, complain);
+  lua_call(L, 1, 0);
+}
+
 /* (argv): the whole program but for the state; returns the exit status. */
 static int run(lua_State *L) {
   luaL_openlibs(L);
@@ -219,6 +255,7 @@ static int run(lua_State *L) {
   lua_insert(L, 1);
   add_searcher(L);
   replace_coroutines(L);
+  tell_errors(L);
   lua_remove(L, 1);
   start_main(L); // leaves the task at 1, where cancel_target finds it
   watch_signals(L);

@@ -398,6 +398,8 @@ EXPORT int luaopen_arclua_core(lua_State *L) {
   arc_open_scope(L);
   arc_open_cond(L);
   arc_open_stream(L);
+  arc_open_socks(L);
+  arc_open_terminal(L);
   arc_open_process(L);
   arc_open_secret(L);
   arc_open_sys(L);

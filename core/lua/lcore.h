@@ -89,6 +89,8 @@ void arc_newtype(lua_State *L, const char *tname, const luaL_Reg *methods,
 void arc_open_task(lua_State *L);
 void arc_open_cond(lua_State *L);
 void arc_open_stream(lua_State *L);
+void arc_open_socks(lua_State *L);
+void arc_open_terminal(lua_State *L);
 void arc_open_process(lua_State *L);
 void arc_open_secret(lua_State *L);
 void arc_open_sys(lua_State *L);

@@ -3,6 +3,7 @@
 
 #include "crypto/base64.h"
 #include "crypto/ca.h"
+#include "crypto/crypt.h"
 #include "crypto/digest.h"
 #include "crypto/jwt.h"
 #include "lua/lclientcert.h"
@@ -74,6 +75,13 @@ static int l_sha256(lua_State *L) {
     return l_failed(L);
   }
   lua_pushlstring(L, (const char *)out, sizeof out);
+  return 1;
+}
+
+/* crypt(password, setting): the hash as /etc/shadow has it, or nil. */
+static int l_crypt(lua_State *L) {
+  const char *password = luaL_checkstring(L, 1);
+  lua_pushstring(L, arc_crypt(password, luaL_checkstring(L, 2)));
   return 1;
 }
 
@@ -259,14 +267,21 @@ static void new_plain_type(lua_State *L, const char *name, lua_CFunction gc) {
 static const luaL_Reg rsa_methods[] = {
     {"jwk", l_rsa_jwk}, {"pem", l_rsa_pem}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {
-    {"random", l_random},     {"uuid", l_uuid},
-    {"sha256", l_sha256},     {"hmac_sha256", l_hmac_sha256},
-    {"equal", l_equal},       {"hex", l_hex},
-    {"base64", l_base64},     {"base64url", l_base64url},
-    {"unbase64", l_unbase64}, {"rsa_key", l_rsa_key},
-    {"jwt_sign", l_jwt_sign}, {"jwt_verify", l_jwt_verify},
-    {"make_ca", l_make_ca},   {NULL, NULL}};
+static const luaL_Reg functions[] = {{"random", l_random},
+                                     {"uuid", l_uuid},
+                                     {"crypt", l_crypt},
+                                     {"sha256", l_sha256},
+                                     {"hmac_sha256", l_hmac_sha256},
+                                     {"equal", l_equal},
+                                     {"hex", l_hex},
+                                     {"base64", l_base64},
+                                     {"base64url", l_base64url},
+                                     {"unbase64", l_unbase64},
+                                     {"rsa_key", l_rsa_key},
+                                     {"jwt_sign", l_jwt_sign},
+                                     {"jwt_verify", l_jwt_verify},
+                                     {"make_ca", l_make_ca},
+                                     {NULL, NULL}};
 
 void arc_open_crypto(lua_State *L) {
   arc_newtype(L, RSA_TYPE, rsa_methods, l_rsa_gc);

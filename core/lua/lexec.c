@@ -83,33 +83,37 @@ static void push_kept(lua_State *L, const struct arc_exec *exec, int which) {
   luaL_pushresult(&text);
 }
 
-static int push_result(lua_State *L, const struct arc_exec *exec) {
+void arc_setresult(lua_State *L, const struct arc_exec_result *result) {
   static const char *const states[] = {"ok", "failed", "timeout", "cancelled",
                                        "unknown"};
-  struct arc_exec_result result = arc_exec_result(exec);
-  lua_createtable(L, 0, 9);
-  lua_pushstring(L, states[result.state]);
+  lua_pushstring(L, states[result->state]);
   lua_setfield(L, -2, "state");
-  if (result.status >= 0) {
-    lua_pushinteger(L, result.status);
+  if (result->status >= 0) {
+    lua_pushinteger(L, result->status);
     lua_setfield(L, -2, "status");
   }
-  lua_pushstring(L, result.signal);
+  lua_pushstring(L, result->signal);
   lua_setfield(L, -2, "signal");
+  lua_pushnumber(L, result->seconds);
+  lua_setfield(L, -2, "seconds");
+  lua_pushstring(L, result->confirmed ? "confirmed" : "unconfirmed");
+  lua_setfield(L, -2, "ended");
+  if (result->err) {
+    arc_pusherror(L, result->err);
+    lua_setfield(L, -2, "err");
+  }
+}
+
+static int push_result(lua_State *L, const struct arc_exec *exec) {
+  struct arc_exec_result result = arc_exec_result(exec);
+  lua_createtable(L, 0, 9);
+  arc_setresult(L, &result);
   push_kept(L, exec, 0);
   lua_setfield(L, -2, "stdout");
   push_kept(L, exec, 1);
   lua_setfield(L, -2, "stderr");
   lua_pushinteger(L, (lua_Integer)result.truncated);
   lua_setfield(L, -2, "truncated");
-  lua_pushnumber(L, result.seconds);
-  lua_setfield(L, -2, "seconds");
-  lua_pushstring(L, result.confirmed ? "confirmed" : "unconfirmed");
-  lua_setfield(L, -2, "ended");
-  if (result.err) {
-    arc_pusherror(L, result.err);
-    lua_setfield(L, -2, "err");
-  }
   return 1;
 }
 
@@ -188,9 +192,8 @@ static bool check_follow(lua_State *L, int which) {
   return type == LUA_TFUNCTION;
 }
 
-/* Pushes name, value, name, value ... of option env. */
-static const char *const *push_env(lua_State *L) {
-  int type = lua_getfield(L, AT_OPTIONS, "env");
+const char *const *arc_push_env(lua_State *L, int index) {
+  int type = lua_getfield(L, index, "env");
   if (type == LUA_TNIL) {
     return NULL;
   }
@@ -244,7 +247,7 @@ int arc_session_lexec(lua_State *L) {
       .max_output = (size_t)given.max_output,
       .guard = check_guard(L),
       .follow = {check_follow(L, 0), check_follow(L, 1)},
-      .env = push_env(L)};
+      .env = arc_push_env(L, AT_OPTIONS)};
   check_stdin(L, &opts);
   if (lua_isuserdata(L, -1)) {
     opts.input = arc_takestream(L, -1);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loop/parent.h"
 #include "loop/process.h"
 #include "lua/lcore.h"
 #include "net/fdstream.h"
@@ -203,6 +204,8 @@ static int waited(lua_State *L, struct arc_op *op) {
   if (arc_process_signal(process)) {
     lua_pushstring(L, arc_signal_name(arc_process_signal(process)));
     lua_setfield(L, -2, "signal");
+    lua_pushinteger(L, arc_process_signal(process));
+    lua_setfield(L, -2, "signal_number");
   } else {
     lua_pushinteger(L, arc_process_status(process));
     lua_setfield(L, -2, "status");
@@ -260,12 +263,26 @@ static int process_gc(lua_State *L) {
   return 0;
 }
 
+static int parent_gone(lua_State *L, struct arc_op *op) {
+  if (op->err) {
+    return arc_pushfail(L, op->err);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* await_parent(): true once the process that started us has ended. */
+static int l_await_parent(lua_State *L) {
+  return arc_await(L, arc_parent_wait(arc_getloop(L)), parent_gone);
+}
+
 void arc_open_process(lua_State *L) {
   static const luaL_Reg methods[] = {{"wait", l_wait},     {"kill", l_kill},
                                      {"pid", l_pid},       {"stdin", l_stdin},
                                      {"stdout", l_stdout}, {"stderr", l_stderr},
                                      {"stream", l_stream}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"spawn", l_spawn}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"spawn", l_spawn}, {"await_parent", l_await_parent}, {NULL, NULL}};
   arc_newtype(L, PROCESS, methods, process_gc);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "process");

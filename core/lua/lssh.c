@@ -131,9 +131,16 @@ static int l_keep_keys(lua_State *L) {
 
 void arc_open_ssh(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"exec", arc_session_lexec}, {"direct_tcpip", arc_session_ltcpip},
-      {"banner", l_banner},        {"issue", l_issue},
-      {"new_key", l_new_key},      {NULL, NULL}};
+      {"exec", arc_session_lexec},
+      {"shell", arc_session_lshell},
+      {"direct_tcpip", arc_session_ltcpip},
+      {"direct_streamlocal", arc_session_lstreamlocal},
+      {"listen", arc_session_llisten},
+      {"wait", arc_session_lwait},
+      {"banner", l_banner},
+      {"issue", l_issue},
+      {"new_key", l_new_key},
+      {NULL, NULL}};
   static const luaL_Reg functions[] = {{"connect", arc_session_lconnect},
                                        {"keep_keys", l_keep_keys},
                                        {"keygen", l_keygen},
@@ -149,6 +156,8 @@ void arc_open_ssh(lua_State *L) {
   lua_pop(L, 1);
   arc_open_connect(L);
   arc_open_exec(L);
+  arc_open_shell(L);
+  arc_open_forward(L);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "ssh");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams, TCP, splice. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "net/fdstream.h"
 #include "net/splice.h"
 #include "net/tcp.h"
+#include "net/unix.h"
 
 #define STREAM "arclua.stream"
 #define LISTENER "arclua.listener"
@@ -387,6 +389,39 @@ static int l_listen(lua_State *L) {
   return *box ? 1 : arc_pushfailnew(L, err);
 }
 
+static int l_unix_connect(lua_State *L) {
+  struct arc_err *err = NULL;
+  struct arc_stream *s =
+      arc_unix_connect(arc_getloop(L), luaL_checkstring(L, 1), &err);
+  if (!s) {
+    return arc_pushfailnew(L, err);
+  }
+  arc_pushstream(L, s);
+  return 1;
+}
+
+struct unix_options {
+  lua_Integer mask;
+  bool replace;
+};
+
+static int l_unix_listen(lua_State *L) {
+  static const struct arc_opt options[] = {
+      {"mask", ARC_OPT_INTEGER, offsetof(struct unix_options, mask), false, 0,
+       0777},
+      {"replace", ARC_OPT_BOOLEAN, offsetof(struct unix_options, replace),
+       false, 0, 0},
+      {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
+  struct unix_options opts = {.mask = 0177};
+  const char *path = luaL_checkstring(L, 1);
+  arc_checkoptions(L, 2, options, &opts);
+  void **box = arc_newbox(L, LISTENER);
+  struct arc_err *err = NULL;
+  *box = arc_unix_listen(arc_getloop(L), path, (unsigned)opts.mask,
+                         opts.replace, &err);
+  return *box ? 1 : arc_pushfailnew(L, err);
+}
+
 static int l_accept(lua_State *L) {
   return arc_await(L, arc_listener_accept(check_listener(L)), got_stream);
 }
@@ -412,6 +447,8 @@ void arc_open_stream(lua_State *L) {
       {"accept", l_accept}, {"port", l_port}, {NULL, NULL}};
   static const luaL_Reg tcp[] = {
       {"connect", l_connect}, {"listen", l_listen}, {NULL, NULL}};
+  static const luaL_Reg local[] = {
+      {"connect", l_unix_connect}, {"listen", l_unix_listen}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"pair", l_pair},
                                        {"stdio", l_stdio},
                                        {"splice", l_splice},
@@ -426,4 +463,6 @@ void arc_open_stream(lua_State *L) {
   luaL_setfuncs(L, functions, 0);
   luaL_newlib(L, tcp);
   lua_setfield(L, -2, "tcp");
+  luaL_newlib(L, local);
+  lua_setfield(L, -2, "unix");
 }

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "net/socket.h"
+#include "net/terminal.h"
 #include "util/err.h"
 
 enum { BLOCKING_WRITE_MAX = 512 }; /* fits once poll says writable */
@@ -37,19 +37,6 @@ struct fdstream {
   bool hides; /* the terminal's echo is off until it is closed */
   int parts;  /* the stream itself and its poll handles: all must be gone */
 };
-
-/* The one terminal whose echo is off (fd -1: none); static, since a signal
- * handler that leaves the program at once must be able to put it back. */
-static struct {
-  struct termios before;
-  volatile int fd;
-} restore = {.fd = -1};
-
-void arc_fdstream_show_echo(void) {
-  if (restore.fd >= 0) {
-    tcsetattr(restore.fd, TCSANOW, &restore.before);
-  }
-}
 
 static struct fdstream *self(struct arc_stream *s) {
   return (struct fdstream *)s;
@@ -265,8 +252,7 @@ static void fd_shutdown(struct arc_stream *s) {
 
 static void destroy(struct fdstream *f) {
   if (f->hides) {
-    arc_fdstream_show_echo();
-    restore.fd = -1;
+    arc_terminal_show();
   }
   arc_stream_fini(&f->base);
   drop_side(&f->in);
@@ -390,20 +376,15 @@ struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd, int out) {
 
 struct arc_stream *arc_fdstream_terminal(struct arc_loop *loop, bool echo,
                                          struct arc_err **err) {
-  struct termios hidden;
   int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0 || tcgetattr(fd, &hidden)) {
+  if (fd < 0 || !isatty(fd)) {
     *err = arc_err_errno(errno, "open the terminal");
     close_end((struct end){fd, false});
     return NULL;
   }
   struct arc_stream *s = arc_fdstream_new(loop, fd, -1, "the terminal");
-  if (s && !echo && restore.fd < 0) {
-    self(s)->hides = true;
-    restore.before = hidden;
-    restore.fd = fd;
-    hidden.c_lflag = (hidden.c_lflag & ~(tcflag_t)ECHO) | ECHONL;
-    tcsetattr(fd, TCSAFLUSH, &hidden);
+  if (s && !echo) {
+    self(s)->hides = arc_terminal_hide(fd);
   }
   return s;
 }

@@ -19,8 +19,6 @@ struct arc_stream *arc_fdstream_stdio(struct arc_loop *loop, int fd, int out);
  * there is none, without when there is no memory. */
 struct arc_stream *arc_fdstream_terminal(struct arc_loop *loop, bool echo,
                                          struct arc_err **err);
-/* Puts a hidden echo back; async-signal-safe. */
-void arc_fdstream_show_echo(void);
 /* Two connected streams. 0 or a negative errno. */
 int arc_fdstream_pair(struct arc_loop *loop, struct arc_stream *pair[2]);
 

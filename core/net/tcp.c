@@ -50,6 +50,7 @@ struct arc_listener {
   struct arc_loop *loop;
   int fd;
   int port;
+  char *path;                /* of a socket's file, or NULL */
   struct accept_op *waiting; /* in order of arrival */
 };
 
@@ -231,7 +232,7 @@ static bool give(struct arc_listener *listener) {
     arc_op_finish(&op->base.op, arc_err_errno(errno, "accept"));
     return true;
   }
-  char name[64] = "tcp";
+  char name[64] = "a connection";
   char host[48];
   if (from.ss_family == AF_INET) {
     struct sockaddr_in *v4 = (struct sockaddr_in *)&from;
@@ -310,6 +311,9 @@ static int open_listener(const char *address, int port, int *fd_out) {
     return errno;
   }
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (at->sa_family == AF_INET6) { // IPv4 has listeners of its own
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  }
   if (bind(fd, at, size) || listen(fd, 4096)) {
     int error = errno;
     close(fd);
@@ -326,21 +330,39 @@ static int port_of(int fd) {
   return ntohs(bound.sin6_port);
 }
 
-struct arc_listener *arc_tcp_listen(struct arc_loop *loop, const char *address,
-                                    int port, struct arc_err **err) {
+struct arc_listener *arc_listener_new(struct arc_loop *loop, int fd,
+                                      const char *path) {
   struct arc_listener *listener = calloc(1, sizeof *listener);
-  int fd = -1;
-  int error = listener ? open_listener(address, port, &fd) : ENOMEM;
-  if (error || !listener) {
+  if (listener && path && !(listener->path = strdup(path))) {
     free(listener);
-    *err = arc_err_errno(error, "listen on %s:%d", address, port);
+    listener = NULL;
+  }
+  if (!listener) {
+    close(fd);
     return NULL;
   }
   listener->fd = fd;
-  listener->port = port_of(fd);
+  listener->port = path ? 0 : port_of(fd);
   listener->loop = loop;
   uv_poll_init(arc_loop_uv(loop), &listener->poll, listener->fd);
   listener->poll.data = listener;
+  return listener;
+}
+
+struct arc_listener *arc_tcp_listen(struct arc_loop *loop, const char *address,
+                                    int port, struct arc_err **err) {
+  int fd = -1;
+  int error = open_listener(address, port, &fd);
+  struct arc_listener *listener = NULL;
+  if (!error) {
+    listener = arc_listener_new(loop, fd, NULL);
+    error = listener ? 0 : ENOMEM;
+  }
+  if (!listener) {
+    bool six = strchr(address, ':');
+    *err = arc_err_errno(error, six ? "listen on [%s]:%d" : "listen on %s:%d",
+                         address, port);
+  }
   return listener;
 }
 
@@ -348,7 +370,11 @@ int arc_listener_port(const struct arc_listener *listener) {
   return listener->port;
 }
 
-static void listener_closed(uv_handle_t *handle) { free(handle->data); }
+static void listener_closed(uv_handle_t *handle) {
+  struct arc_listener *listener = handle->data;
+  free(listener->path);
+  free(listener);
+}
 
 void arc_listener_close(struct arc_listener *listener) {
   if (!listener) {
@@ -357,6 +383,9 @@ void arc_listener_close(struct arc_listener *listener) {
   while (listener->waiting) {
     arc_op_cancel(&listener->waiting->base.op,
                   arc_err_new(ARC_E_CLOSED, "the listener was closed"));
+  }
+  if (listener->path) {
+    unlink(listener->path);
   }
   uv_close((uv_handle_t *)&listener->poll, listener_closed);
   close(listener->fd);

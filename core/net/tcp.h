@@ -14,6 +14,10 @@ struct arc_op *arc_tcp_connect(struct arc_loop *loop, const char *host,
 struct arc_listener;
 struct arc_listener *arc_tcp_listen(struct arc_loop *loop, const char *address,
                                     int port, struct arc_err **err);
+/* A listener over a listening non-blocking socket, which it takes over. path:
+ * its file, which goes with it, or NULL. NULL without memory (fd is closed). */
+struct arc_listener *arc_listener_new(struct arc_loop *loop, int fd,
+                                      const char *path);
 int arc_listener_port(const struct arc_listener *listener);
 /* Waits for one connection. Take the stream by arc_tcp_taken. */
 struct arc_op *arc_listener_accept(struct arc_listener *listener);

@@ -49,8 +49,13 @@ struct worker {
   pthread_mutex_t lock; /* of what follows */
   pthread_cond_t more;
   struct arc_agent_job *first, **last;
+  pid_t owner; /* of the thread: it does not follow a fork */
   bool running, stop;
 };
+
+static bool has_thread(const struct worker *w) {
+  return w->running && w->owner == getpid();
+}
 
 static void *work(void *arg) {
   struct worker *w = arg;
@@ -76,15 +81,17 @@ static void *work(void *arg) {
 
 static void stop_worker(struct arc_part *part) {
   struct worker *w = (struct worker *)part;
-  if (w->running) {
+  if (has_thread(w)) {
     pthread_mutex_lock(&w->lock);
     w->stop = true;
     pthread_cond_signal(&w->more);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
   }
-  pthread_cond_destroy(&w->more);
-  pthread_mutex_destroy(&w->lock);
+  if (has_thread(w) || !w->running) { // one that waits for ever is waited for
+    pthread_cond_destroy(&w->more);
+    pthread_mutex_destroy(&w->lock);
+  }
   free(w);
 }
 
@@ -111,7 +118,12 @@ static struct worker *worker_of(struct arc_loop *loop) {
  * without MSG_NOSIGNAL. */
 static bool start_worker(struct worker *w) {
   sigset_t all, before;
-  if (!w->running) {
+  if (!has_thread(w)) {
+    if (w->running) { // left behind, and what it held with it
+      pthread_mutex_init(&w->lock, NULL);
+      pthread_cond_init(&w->more, NULL);
+    }
+    w->owner = getpid();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     w->running = !pthread_create(&w->thread, NULL, work, w);

@@ -1,39 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "ssh/agent_peer.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "net/fdstream.h"
+#include "net/unix.h"
 #include "util/err.h"
 
 enum { MESSAGE_MAX = 256 * 1024, CHUNK = 4096 };
 
-/* A descriptor, or a negative errno. */
-static int dial(const char *path) {
-  struct sockaddr_un to = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof to.sun_path) {
-    return -ENAMETOOLONG;
-  }
-  memcpy(to.sun_path, path, strlen(path) + 1);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) {
-    return -errno;
-  }
-  if (connect(fd, (struct sockaddr *)&to, sizeof to)) {
-    int rc = -errno;
-    close(fd);
-    return rc;
-  }
-  return fd;
-}
-
 struct arc_stream *arc_agent_dial(struct arc_loop *loop, const char *path,
                                   struct arc_err **err) {
-  int fd = dial(path);
+  int fd = arc_unix_dial(path);
   if (fd < 0) {
     *err = arc_err_reason("ssh.agent-failed", "connect to the agent %s: %s",
                           path, strerror(-fd));

@@ -274,13 +274,10 @@ static const struct arc_stream_class channel_class = {
  * --------------------------------------------------------------
  */
 
-struct arc_channel *arc_channel_new(struct arc_session *session,
-                                    struct arc_opening *opening,
-                                    const char *name) {
+static struct arc_channel *make(struct arc_session *session, ssh_channel ssh,
+                                struct arc_opening *opening, const char *name) {
   struct arc_channel *c = calloc(1, sizeof *c);
-  ssh_channel ssh = c ? ssh_channel_new(session->ssh) : NULL;
-  if (!ssh) {
-    free(c);
+  if (!c) {
     return NULL;
   }
   arc_stream_init(&c->base, session->loop, &channel_class, name);
@@ -297,6 +294,31 @@ struct arc_channel *arc_channel_new(struct arc_session *session,
   c->member.closed = session_closed;
   c->member.keeps = true;
   arc_session_join(session, &c->member);
+  return c;
+}
+
+struct arc_channel *arc_channel_new(struct arc_session *session,
+                                    struct arc_opening *opening,
+                                    const char *name) {
+  ssh_channel ssh = ssh_channel_new(session->ssh);
+  struct arc_channel *c = ssh ? make(session, ssh, opening, name) : NULL;
+  if (ssh && !c) {
+    ssh_channel_free(ssh);
+  }
+  return c;
+}
+
+struct arc_channel *arc_channel_accept(struct arc_session *session,
+                                       ssh_message message, const char *name) {
+  ssh_channel ssh = ssh_message_channel_request_open_reply_accept(message);
+  if (!ssh) {
+    return NULL;
+  }
+  arc_session_number(session);
+  struct arc_channel *c = make(session, ssh, NULL, name);
+  if (!c) {
+    arc_channel_drop(session, ssh, ARC_CHANNEL_OPEN);
+  }
   return c;
 }
 

@@ -16,15 +16,17 @@ struct arc_session;
 struct arc_channel_target {
   const char *host;
   int port;
+  const char *path; /* of a socket there, in place of host and port; or NULL */
 };
 
-/* An operation that opens a channel of type direct-tcpip; arc_channel_take
+/* An operation that opens a channel of type direct-tcpip (with a path:
+ * direct-streamlocal, which only OpenSSH's servers know); arc_channel_take
  * gives its stream. It fails with the server's reason. A cancel or time-out
  * ends it at once; the session closes what the server may open still. NULL
  * without memory. */
-struct arc_op *arc_channel_tcp(struct arc_session *session,
-                               const struct arc_channel_target *target,
-                               double timeout);
+struct arc_op *arc_channel_direct(struct arc_session *session,
+                                  const struct arc_channel_target *target,
+                                  double timeout);
 /* The stream of an operation that went well, which has it no more. */
 struct arc_stream *arc_channel_take(struct arc_op *op);
 

@@ -4,6 +4,7 @@
 
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
+#include <libssh/server.h>
 
 #include "net/stream.h"
 #include "ssh/room.h"
@@ -42,6 +43,9 @@ struct arc_channel {
 struct arc_channel *arc_channel_new(struct arc_session *session,
                                     struct arc_opening *opening,
                                     const char *name);
+/* The channel that the server wants to open. NULL without memory. */
+struct arc_channel *arc_channel_accept(struct arc_session *session,
+                                       ssh_message message, const char *name);
 /* Lets the channel go, orderly, and frees the stream. */
 void arc_channel_free(struct arc_channel *channel);
 /* Why the server has refused to open it. */

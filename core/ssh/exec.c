@@ -62,6 +62,7 @@ static void free_exec(struct arc_exec *x) {
   }
   free(x->env);
   free(x->command);
+  free(x->term);
   arc_guard_free(&x->guard);
   arc_err_unref(x->why);
   arc_err_unref(x->err);
@@ -73,6 +74,9 @@ static void wake_waiter(struct arc_exec *x) {
   if (op && (x->stage == ARC_STAGE_OVER || arc_sinks_ready(x))) {
     x->op = NULL;
     arc_op_finish(op, NULL);
+  }
+  if (x->moved) {
+    x->moved(x->moved_arg);
   }
 }
 
@@ -139,7 +143,7 @@ void arc_exec_end(struct arc_exec *x, struct arc_err *why) {
   }
   x->why = why;
   arc_timer_stop(x->loop, &x->timer);
-  if (x->sent) {
+  if (x->sent && !x->hang_up) {
     arc_linger_start(x);
   } else {
     finish(x);
@@ -187,49 +191,13 @@ static bool session_dead(struct arc_exec *x) {
   return true;
 }
 
-/* The environment, one request after the other; servers may refuse them. */
-static int ask_env(struct arc_exec *x) {
-  while (x->env && x->env[x->env_at]) {
-    int rc = ssh_channel_request_env(x->channel, x->env[x->env_at],
-                                     x->env[x->env_at + 1]);
-    if (rc == SSH_AGAIN) {
-      return SSH_AGAIN;
-    }
-    x->env_at += 2;
-  }
-  return SSH_OK;
-}
-
-/* One request of the way to a running command: SSH_OK, AGAIN or ERROR. */
-static int request(struct arc_exec *x) {
-  switch (x->stage) {
-  case ARC_STAGE_OPEN:
-    if (!x->asked) {
-      x->asked = true;
-      arc_session_number(x->session);
-    }
-    return ssh_channel_open_session(x->channel);
-  case ARC_STAGE_PTY:
-    return x->pty ? ssh_channel_request_pty_size(x->channel, "xterm", 80, 24)
-                  : SSH_OK;
-  case ARC_STAGE_ENV:
-    return ask_env(x);
-  default:
-    if (!x->sent) {
-      x->sent = true;
-      x->began = arc_loop_now(x->loop);
-    }
-    return ssh_channel_request_exec(x->channel, x->command);
-  }
-}
-
 /* False when the command cannot be run; exec is then over, perhaps freed. */
 static bool get_going(struct arc_exec *x) {
-  static const char *const what[] = {"open a channel", "ask for a terminal",
-                                     "set the environment",
-                                     "start the command"};
+  static const char *const what[] = {
+      "open a channel", "ask for a terminal", "set the environment",
+      "ask for the agent's forwarding", "start the command"};
   while (x->stage < ARC_STAGE_RUN) {
-    int rc = request(x);
+    int rc = arc_exec_request(x);
     if (rc == SSH_AGAIN) {
       return true;
     }
@@ -261,6 +229,12 @@ static void step(struct arc_member *member) {
       arc_stdin_feed(x);
     }
   }
+  if (x->sinks[0].failed || x->sinks[1].failed) {
+    x->sinks[0].failed = x->sinks[1].failed = false;
+    arc_exec_end(x, arc_err_at(arc_err_new(ARC_E_NOMEM, "out of memory"),
+                               "ssh.exec", "command"));
+    return;
+  }
   if (x->linger.on
           ? arc_linger_step(x)
           : x->closed && !x->sinks[0].backlog && !x->sinks[1].backlog) {
@@ -281,6 +255,9 @@ static void session_closed(struct arc_member *member) {
 
 static bool wants_guard(const struct arc_session *s,
                         const struct arc_exec_options *opts) {
+  if (opts->kind != ARC_EXEC_COMMAND) {
+    return false;
+  }
   if (opts->guard == ARC_GUARD_AUTO) {
     return !s->windows && !strcmp(s->user, "root");
   }
@@ -301,17 +278,32 @@ static bool copy_env(struct arc_exec *x, const char *const *env) {
   return x->env;
 }
 
+static char *copy_command(struct arc_exec *x, const char *command) {
+  return x->guarded ? arc_guard_wrap(&x->guard, command) : strdup(command);
+}
+
+static bool copy_terminal(struct arc_exec *x, const struct arc_pty *pty) {
+  x->term = strdup(pty->term ? pty->term : "xterm");
+  x->cols = pty->term ? pty->cols : 80;
+  x->rows = pty->term ? pty->rows : 24;
+  return x->term;
+}
+
 static bool fill(struct arc_exec *x, const char *command,
                  const struct arc_exec_options *opts) {
+  x->kind = opts->kind;
   x->guarded = wants_guard(x->session, opts);
-  x->command =
-      x->guarded ? arc_guard_wrap(&x->guard, command) : strdup(command);
+  x->command = command ? copy_command(x, command) : NULL;
   x->pty = opts->pty;
+  x->agent = opts->agent;
+  x->hang_up = opts->hang_up;
+  x->stdin_done = x->lenient = opts->holds_input;
   for (int i = 0; i < 2; i++) {
     x->sinks[i].follow = opts->follow[i];
     x->sinks[i].capture.max = opts->max_output;
   }
-  return x->command && copy_env(x, opts->env) &&
+  return (x->command || !command) && copy_env(x, opts->env) &&
+         copy_terminal(x, &opts->terminal) &&
          (!opts->stdin_text ||
           arc_buf_append(&x->stdin_buf, opts->stdin_text, opts->stdin_len));
 }

@@ -18,15 +18,29 @@ struct arc_exec;
 
 enum arc_guarded { ARC_GUARD_AUTO, ARC_GUARD_ON, ARC_GUARD_OFF };
 
+/* What is asked of the server. */
+enum arc_exec_kind { ARC_EXEC_COMMAND, ARC_EXEC_SHELL, ARC_EXEC_SUBSYSTEM };
+
+/* A terminal: its type and its size in characters, 0 = unknown. */
+struct arc_pty {
+  const char *term; /* NULL: "xterm" of 80 x 24 */
+  int cols, rows;
+};
+
 struct arc_exec_options {
-  double timeout;         /* seconds; negative = none */
-  const char *stdin_text; /* n bytes of input, or NULL */
+  enum arc_exec_kind kind; /* a shell has no command, a subsystem its name */
+  double timeout;          /* seconds; negative = none */
+  const char *stdin_text;  /* n bytes of input, or NULL */
   size_t stdin_len;
   struct arc_stream *input; /* or a stream, which is taken over; or NULL */
   const char *const *env;   /* name, value, name, value ... NULL; or NULL */
   bool pty;
-  size_t max_output; /* bytes kept a stream */
-  bool follow[2];    /* stdout, stderr: to be taken as it comes */
+  struct arc_pty terminal; /* with pty */
+  bool agent;              /* ask for the forwarding of the agent */
+  bool hang_up;            /* end it by closing the channel, without signals */
+  bool holds_input;        /* input comes by a shell's stream */
+  size_t max_output;       /* bytes kept a stream */
+  bool follow[2];          /* stdout, stderr: to be taken as it comes */
   enum arc_guarded guard;
 };
 

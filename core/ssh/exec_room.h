@@ -10,12 +10,14 @@
 #include "ssh/guard.h"
 #include "ssh/room.h"
 
-/* What exec.c, sink.c and linger.c share about a command. */
+/* What exec.c, request.c, sink.c, linger.c and shell.c share about a command.
+ */
 
 enum arc_exec_stage {
   ARC_STAGE_OPEN, /* the channel */
   ARC_STAGE_PTY,
   ARC_STAGE_ENV,
+  ARC_STAGE_AGENT,
   ARC_STAGE_START, /* the exec request is on its way */
   ARC_STAGE_RUN,
   ARC_STAGE_OVER
@@ -26,6 +28,7 @@ struct arc_sink {
   struct arc_capture capture; /* when not followed */
   struct arc_buf queue;       /* when followed */
   bool backlog;               /* libssh holds more */
+  bool failed;                /* followed output is lost, for want of memory */
 };
 
 struct arc_linger {
@@ -51,10 +54,16 @@ struct arc_exec {
   bool owned; /* whoever started it still has it */
   bool asked; /* the server was asked to open the channel */
   bool sent;  /* the exec request may have reached the server */
-  char *command;
-  char **env; /* name, value ... NULL; owned */
+  enum arc_exec_kind kind;
+  char *command; /* NULL: a shell */
+  char **env;    /* name, value ... NULL; owned */
   size_t env_at;
-  bool pty;
+  bool pty, agent, hang_up;
+  bool lenient; /* a refused terminal is done without */
+  char *term;
+  int cols, rows;
+  void (*moved)(void *arg); /* something has changed: posts, frees nothing */
+  void *moved_arg;
   struct arc_op *op; /* who waits */
   struct arc_timer timer;
   int64_t began, ended; /* ms on the loop's clock */
@@ -73,6 +82,9 @@ struct arc_exec {
   struct arc_err *err; /* of the result, or why it was not sent */
   struct arc_linger linger;
 };
+
+/* One request of the way to a running command: SSH_OK, AGAIN or ERROR. */
+int arc_exec_request(struct arc_exec *exec);
 
 /* Moves what libssh has held back into sinks that have room again. */
 void arc_sinks_drain(struct arc_exec *exec);

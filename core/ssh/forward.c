@@ -11,7 +11,7 @@ struct forward_op {
   struct arc_op op;
   struct arc_opening opening;
   struct arc_channel *channel; /* NULL: none, or taken */
-  int port;
+  int port;                    /* 0: host is the path of a socket */
   char host[256];
 };
 
@@ -23,6 +23,9 @@ static struct forward_op *of_opening(struct arc_opening *opening) {
 /* The origin is for the server's log: OpenSSH says the same for its -W. */
 static int ask(struct arc_opening *opening, ssh_channel channel) {
   const struct forward_op *f = of_opening(opening);
+  if (!f->port) {
+    return ssh_channel_open_forward_unix(channel, f->host, "", 0);
+  }
   return ssh_channel_open_forward(channel, f->host, f->port, "127.0.0.1",
                                   65535);
 }
@@ -53,20 +56,28 @@ static void destroy(struct arc_op *op) {
   free(op);
 }
 
-struct arc_op *arc_channel_tcp(struct arc_session *session,
-                               const struct arc_channel_target *target,
-                               double timeout) {
-  static const struct arc_op_class cls = {
+struct arc_op *arc_channel_direct(struct arc_session *session,
+                                  const struct arc_channel_target *target,
+                                  double timeout) {
+  static const struct arc_op_class tcp = {
       .name = "ssh.direct_tcpip", .detach = detach, .destroy = destroy};
-  struct forward_op *f = arc_op_new(session->loop, &cls, sizeof *f,
-                                    arc_loop_deadline(session->loop, timeout));
+  static const struct arc_op_class local = {
+      .name = "ssh.direct_streamlocal", .detach = detach, .destroy = destroy};
+  struct forward_op *f =
+      arc_op_new(session->loop, target->path ? &local : &tcp, sizeof *f,
+                 arc_loop_deadline(session->loop, timeout));
   char name[64];
   if (!f) {
     return NULL;
   }
-  snprintf(f->host, sizeof f->host, "%s", target->host);
-  snprintf(name, sizeof name, "%s:%d", target->host, target->port);
-  f->port = target->port;
+  snprintf(f->host, sizeof f->host, "%s",
+           target->path ? target->path : target->host);
+  if (target->path) {
+    snprintf(name, sizeof name, "%s", target->path);
+  } else {
+    snprintf(name, sizeof name, "%s:%d", target->host, target->port);
+    f->port = target->port;
+  }
   f->opening.ask = ask;
   f->opening.over = over;
   if (session->phase == ARC_SSH_DEAD) {

@@ -23,6 +23,18 @@ static void die(struct arc_session *s) {
   arc_session_wake(s);
 }
 
+/* libssh holds the answer to the last one until the next call, which then asks
+ * nothing: so twice. While one is unanswered neither asks again. A request of
+ * remote.c that is under way is question enough. */
+static void ask(struct arc_session *s) {
+  if (!s->in.asker) {
+    ssh_send_keepalive(s->ssh);
+    ssh_send_keepalive(s->ssh);
+    s->pulse.unread = true;
+    arc_session_wake(s);
+  }
+}
+
 /* Whatever arrives is a sign of life, a refusal of the request too: the usual
  * answer to it. */
 static void look(void *arg) {
@@ -35,11 +47,7 @@ static void look(void *arg) {
     die(s);
     return;
   } else {
-    // libssh holds the answer to the last one until the next call, which then
-    // asks nothing: so twice. While one is unanswered neither asks again.
-    ssh_send_keepalive(s->ssh);
-    ssh_send_keepalive(s->ssh);
-    arc_session_wake(s);
+    ask(s);
   }
   look_later(s);
 }

@@ -9,18 +9,33 @@
 
 ARC_LAZY("libssh.so.4")
 
+FORWARD(int, ssh_channel_cancel_forward,
+        (ssh_session session, const char *address, int port),
+        (session, address, port), SSH_ERROR)
+FORWARD(int, ssh_channel_change_pty_size,
+        (ssh_channel channel, int cols, int rows), (channel, cols, rows),
+        SSH_ERROR)
 FORWARD(int, ssh_channel_close, (ssh_channel channel), (channel), SSH_ERROR)
 FORWARD_VOID(ssh_channel_free, (ssh_channel channel), (channel))
+FORWARD(int, ssh_channel_listen_forward,
+        (ssh_session session, const char *address, int port, int *bound_port),
+        (session, address, port, bound_port), SSH_ERROR)
 FORWARD(ssh_channel, ssh_channel_new, (ssh_session session), (session), NULL)
 FORWARD(int, ssh_channel_open_forward,
         (ssh_channel channel, const char *remotehost, int remoteport,
          const char *sourcehost, int localport),
         (channel, remotehost, remoteport, sourcehost, localport), SSH_ERROR)
+FORWARD(int, ssh_channel_open_forward_unix,
+        (ssh_channel channel, const char *remotepath, const char *sourcehost,
+         int localport),
+        (channel, remotepath, sourcehost, localport), SSH_ERROR)
 FORWARD(int, ssh_channel_open_session, (ssh_channel channel), (channel),
         SSH_ERROR)
 FORWARD(int, ssh_channel_read_nonblocking,
         (ssh_channel channel, void *dest, uint32_t count, int is_stderr),
         (channel, dest, count, is_stderr), SSH_ERROR)
+FORWARD(int, ssh_channel_request_auth_agent, (ssh_channel channel), (channel),
+        SSH_ERROR)
 FORWARD(int, ssh_channel_request_env,
         (ssh_channel channel, const char *name, const char *value),
         (channel, name, value), SSH_ERROR)
@@ -31,6 +46,11 @@ FORWARD(int, ssh_channel_request_pty_size,
         (channel, term, cols, rows), SSH_ERROR)
 FORWARD(int, ssh_channel_request_send_signal,
         (ssh_channel channel, const char *signum), (channel, signum), SSH_ERROR)
+FORWARD(int, ssh_channel_request_shell, (ssh_channel channel), (channel),
+        SSH_ERROR)
+FORWARD(int, ssh_channel_request_subsystem,
+        (ssh_channel channel, const char *subsystem), (channel, subsystem),
+        SSH_ERROR)
 FORWARD(int, ssh_channel_send_eof, (ssh_channel channel), (channel), SSH_ERROR)
 FORWARD(uint32_t, ssh_channel_window_size, (ssh_channel channel), (channel), 0)
 FORWARD(int, ssh_channel_write,
@@ -63,6 +83,16 @@ FORWARD(ssh_key, ssh_key_dup, (ssh_key key), (key), NULL)
 FORWARD_VOID(ssh_key_free, (ssh_key key), (key))
 FORWARD(enum ssh_keytypes_e, ssh_key_type_from_name, (const char *name), (name),
         SSH_KEYTYPE_UNKNOWN)
+FORWARD(const char *, ssh_message_channel_request_open_destination,
+        (ssh_message msg), (msg), NULL)
+FORWARD(int, ssh_message_channel_request_open_destination_port,
+        (ssh_message msg), (msg), SSH_ERROR)
+FORWARD(const char *, ssh_message_channel_request_open_originator,
+        (ssh_message msg), (msg), NULL)
+FORWARD(ssh_channel, ssh_message_channel_request_open_reply_accept,
+        (ssh_message msg), (msg), NULL)
+FORWARD(int, ssh_message_subtype, (ssh_message msg), (msg), SSH_ERROR)
+FORWARD(int, ssh_message_type, (ssh_message msg), (msg), SSH_ERROR)
 FORWARD(ssh_session, ssh_new, (void), (), NULL)
 FORWARD(int, ssh_options_set,
         (ssh_session session, enum ssh_options_e type, const void *value),
@@ -101,6 +131,11 @@ FORWARD_VOID(ssh_set_blocking, (ssh_session session, int blocking),
 FORWARD_VOID(ssh_set_counters,
              (ssh_session session, ssh_counter scounter, ssh_counter rcounter),
              (session, scounter, rcounter))
+FORWARD_VOID(ssh_set_message_callback,
+             (ssh_session session,
+              int (*callback)(ssh_session session, ssh_message msg, void *data),
+              void *data),
+             (session, callback, data))
 FORWARD(int, ssh_set_channel_callbacks,
         (ssh_channel channel, ssh_channel_callbacks cb), (channel, cb),
         SSH_ERROR)

@@ -32,6 +32,7 @@ struct arc_member {
 
 /* Signs of life: see keepalive.c. */
 struct arc_pulse {
+  bool unread;    /* a question was sent, its answer not taken from libssh */
   uint64_t heard; /* bytes received at the last look */
   int64_t since;  /* ms: then something new had come */
   int asked;      /* questions since */
@@ -42,6 +43,15 @@ struct arc_flow {
   struct ssh_counter_struct sent;
   bool held;      /* libssh has kept what it took last ... */
   uint64_t until; /* ... while it has sent less than this */
+};
+
+struct arc_remote;
+
+/* What the server opens: see incoming.c. */
+struct arc_incoming {
+  struct arc_remote *remotes; /* that it was asked to listen for */
+  struct arc_remote *asker;   /* whose global request is under way, or NULL */
+  char *agent;                /* the socket of the agent that it may use */
 };
 
 struct arc_session {
@@ -62,6 +72,7 @@ struct arc_session {
   double keepalive;       /* seconds between two looks; 0 = none */
   struct arc_pulse pulse;
   struct arc_flow flow;
+  struct arc_incoming in;
   int64_t left;           /* of the time to log in, while it asks */
   struct arc_op *connect; /* who waits for the login, or NULL */
   struct arc_err *err;    /* why it is dead */
@@ -114,6 +125,16 @@ void arc_session_die(struct arc_session *session, struct arc_err *err);
 void arc_keepalive_start(struct arc_session *session);
 /* The server's notice before the login, noted down; printable, or NULL. */
 const char *arc_session_hear_issue(struct arc_session *session);
+/* From now on incoming.c answers what the server asks. */
+void arc_incoming_start(struct arc_session *s);
+void arc_incoming_free(struct arc_session *s);
+/* The remote that a connection to this address and port of the server is for,
+ * and that may take one more; or NULL. */
+struct arc_remote *arc_remote_find(struct arc_session *s, const char *address,
+                                   int port);
+struct arc_channel;
+/* Gives it the connection. */
+void arc_remote_give(struct arc_remote *remote, struct arc_channel *channel);
 /* libssh's last error of the session as printable text. */
 const char *arc_session_text(struct arc_session *session);
 

@@ -54,6 +54,7 @@ static void destroy(struct arc_session *s) {
   }
   arc_pump_close(&s->pump, why);
   arc_auth_free(s->loop, &s->auth);
+  arc_incoming_free(s);
   arc_list_free(s->known_files);
   free(s->user);
   free(s->alias);
@@ -268,6 +269,7 @@ struct arc_session *arc_session_new(struct arc_loop *loop,
   ssh_options_set(s->ssh, SSH_OPTIONS_FD, &fd);
   ssh_set_blocking(s->ssh, 0);
   ssh_set_counters(s->ssh, NULL, &s->flow.sent);
+  arc_incoming_start(s);
   return s;
 }
 

@@ -13,7 +13,7 @@ static size_t room_in(const struct arc_sink *sink) {
 
 static void store(struct arc_sink *sink, const void *data, size_t n) {
   if (sink->follow) {
-    arc_buf_append(&sink->queue, data, n);
+    sink->failed |= !arc_buf_append(&sink->queue, data, n);
   } else {
     arc_capture_add(&sink->capture, data, n);
   }

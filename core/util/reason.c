@@ -231,6 +231,9 @@ const struct arc_reason arc_reasons[] = {
      "try again"},
     {"ssh.kex", ARC_E_PROTOCOL, false,
      "client and server share no algorithm, as the message says"},
+    {"ssh.listen-refused", ARC_E_DENIED, false,
+     "the port may be in use there, below 1024 and not for this user, or "
+     "forwarding forbidden (AllowTcpForwarding, GatewayPorts)"},
     {"ssh.lost", ARC_E_CLOSED, false,
      "the connection was lost; whether the command ran to its end is unknown"},
     {"ssh.no-banner", ARC_E_TIMEOUT, true,

@@ -33,10 +33,12 @@ local ASTRAY = { ["relay.sshd-refused"] = true, ["relay.rejected"] = true }
 ---   no
 ---@field entra boolean?             log in with a certificate of Entra's, as the user it names; no
 ---   other key is tried
----@field known_hosts string?        file of host keys; default the sign-in's
+---@field known_hosts string|string[]|nil  files of host keys; default the sign-in's
 ---@field host_key_policy string?    "accept-new" (default), "yes", "no", as in OpenSSH
 ---@field ssh_config string?         file read instead of ~/.ssh/config and /etc/ssh/ssh_config;
 ---   "none" for nothing
+---@field ssh_options string[]?      "Keyword=value" each, before what ssh_config says; not for jump
+---   hosts
 ---@field jump string|string[]|nil   jump hosts [USER@]HOST[:PORT] on the way to a host, in order
 ---@field port integer?             of the SSH server; default the configured one, else 22
 ---@field connect_timeout number?    seconds until logged in; default 60 (180 after a change)
@@ -46,7 +48,8 @@ local ASTRAY = { ["relay.sshd-refused"] = true, ["relay.rejected"] = true }
 connect.RULES = {
   user = "string", identity = "string|table", agent = "boolean", passphrase = "secret",
   password = "secret", ask_pass = "boolean", ask = "boolean", entra = "boolean",
-  known_hosts = "string", host_key_policy = "string", ssh_config = "string",
+  known_hosts = "string|table", host_key_policy = "string", ssh_config = "string",
+  ssh_options = "table",
   jump = "string|table", port = "integer", connect_timeout = "number", enable = "boolean",
   replace = "boolean",
 }
@@ -219,7 +222,12 @@ local function hop_options(opts)
     connect_timeout = opts.connect_timeout, enable = opts.enable }
 end
 
-local function login_of(target, opts, context)
+--- How to log in on a target: user, keys, what ssh_config says.
+---@param target table
+---@param opts arclua.ConnectOptions
+---@param context arclua.Context
+---@return arclua.Login|nil, arclua.Error?
+function connect.login(target, opts, context)
   local conf, err = context:ssh_config()
   local certificate
   if conf and opts.entra then
@@ -239,7 +247,7 @@ local function reach(target, opts, progress, context, chain)
     return nil, err
   end
   local login
-  login, err = login_of(target, opts, context)
+  login, err = connect.login(target, opts, context)
   if not login then
     return nil, err
   end
@@ -262,7 +270,7 @@ end
 function connect.context(opts, more)
   more = more or {}
   return contexts.new { core = more.primitives or real, azure = more.azure, many = more.many,
-    ssh_config = opts.ssh_config,
+    ssh_config = opts.ssh_config, ssh_options = opts.ssh_options,
     reach = function(target, context, chain)
       return reach(target, hop_options(opts), {}, context, chain)
     end }
@@ -291,6 +299,23 @@ function connect.session(machine, opts, progress, context)
     context:close()
   end
   return session, err
+end
+
+-- "2026-11-22T18:16:05.5596866Z" for people.
+local function readable(time)
+  return (time:gsub("^(%d+-%d+-%d+)T(%d+:%d+:%d+)%.?%d*Z$", "%1 %2 UTC"))
+end
+
+--- Whether dialling makes sense: a machine whose agent is not connected is not reached.
+---@return true|nil, arclua.Error?
+function connect.reachable(machine)
+  if not machine.id or machine:is_connected() then
+    return true
+  end
+  local since = machine.last_status_change and " since " .. readable(machine.last_status_change)
+    or ""
+  return errors.fail { reason = "machine.disconnected", op = "connect",
+    message = ("agent %s%s"):format(machine.status:lower(), since) }
 end
 
 --- The stream to a machine's SSH server alone, for whoever speaks SSH over it.

@@ -11,7 +11,7 @@ local arc = {
 --- Parts that are modules of their own.
 local MODULES = { accounts = "arclua.accounts", arm = "arclua.arm",
   credential = "arclua.credential", json = "arclua.json", emulator = "arclua.emulator",
-  map = "arclua.map", errors = "arclua.errors" }
+  map = "arclua.map", errors = "arclua.errors", forward = "arclua.forward" }
 
 --- Signs in: cloud and credential are chosen, the first token is asked for.
 --- Raises: unknown options.

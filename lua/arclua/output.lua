@@ -55,6 +55,9 @@ end
 --- standard error and kept as self.failed, for the exit status.
 ---@return true
 function Output:write(text)
+  if self.is_terminal and self.core.terminal_is_raw and self.core.terminal_is_raw() then
+    text = text:gsub("\r?\n", "\r\n")
+  end
   if text ~= "" and not self.closed then
     self.core.shield(PATIENCE, write, self, text)
     if self.failed and self.fd == 1 and not self.told then

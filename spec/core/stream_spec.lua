@@ -202,7 +202,7 @@ describe("process", function()
     })
     core.sleep(0.02)
     assert(process:kill("TERM"))
-    assert.same({ signal = "TERM" }, process:wait())
+    assert.same({ signal = "TERM", signal_number = 15 }, process:wait())
     assert.equal("notfound", (select(2, core.process.spawn { args = { "/no/such" } })).code)
   end)
 

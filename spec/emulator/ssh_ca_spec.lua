@@ -98,7 +98,7 @@ describe("emulator: SSH certificates", function()
   end)
 
   it("are accepted as the machine says", function()
-    for _, wrong in ipairs { "password", 1 } do
+    for _, wrong in ipairs { "passwords", 1 } do
       assert.has_error(function()
         emulator.start { machines = { { name = "a", login = wrong } } }
       end)

@@ -110,6 +110,47 @@ function core.stdio(fd, out) end
 --- The process's terminal (/dev/tty) as a stream; without echo, what is typed stays unseen until it is closed.
 ---@return arclua.Stream|nil, arclua.Error?
 function core.terminal(echo) end
+--- The terminal behind descriptor 0, 1 or 2 without its line discipline: every byte as it is typed and shown. It is put
+--- back when the object is closed or collected, and when a signal ends the program. One at a time.
+---@param fd integer
+---@return arclua.RawTerminal|nil, arclua.Error?
+function core.raw_terminal(fd) end
+--- Whether a terminal is raw now.
+---@return boolean
+function core.terminal_is_raw() end
+---@class arclua.RawTerminal
+local RawTerminal = {}
+--- Raw again: after cooked, or after the process was stopped.
+---@return true|nil, arclua.Error?
+function RawTerminal:again() end
+function RawTerminal:cooked() end   -- as it was before
+function RawTerminal:close() end    -- likewise, for good; also __close, __gc
+
+core.unix = {}
+--- A connection to the socket at path. Errors: refused, notfound, denied ...
+---@return arclua.Stream|nil, arclua.Error?
+function core.unix.connect(path) end
+--- Listens at path; its file goes with the listener.
+---@param opts { mask: integer?, replace: boolean? }?  mode bits that the file does not get (octal 0177); take a socket away
+---that is there
+---@return arclua.Listener|nil, arclua.Error?
+function core.unix.listen(path, opts) end
+
+--- The server's side of SOCKS 4, 4a and 5 for one client, without authentication and for CONNECT alone. Only bytes: read
+--- as many as it needs and feed them.
+---@return arclua.Socks
+function core.socks() end
+---@class arclua.Socks
+local Socks = {}
+function Socks:need() end           -- how many bytes to read next, at most
+--- "more" | "answer", bytes to write | "connect", host, port | "refused", bytes to write, why.
+---@param bytes string
+---@return string step, string?, string|integer|nil
+function Socks:feed(bytes) end
+--- The bytes that tell the client how its connection went.
+---@param result "ok"|"failed"|"denied"|"unreachable"|"refused"
+---@return string
+function Socks:finish(result) end
 
 ---@class arclua.SpawnOptions
 ---@field args string[]              argv; args[1] is searched in PATH, no shell
@@ -131,10 +172,13 @@ core.process = {}
 ---@param opts arclua.SpawnOptions
 ---@return arclua.Process|nil, arclua.Error?
 function core.process.spawn(opts) end
+--- Waits until the process that started this one has ended.
+---@return true|nil, arclua.Error?
+function core.process.await_parent() end
 ---@class arclua.Process
 local Process = {}
---- { status = n } or { signal = "KILL" }.
----@return { status: integer?, signal: string? }|nil, arclua.Error?
+--- { status = n } or { signal = "KILL", signal_number = 9 }.
+---@return { status: integer?, signal: string?, signal_number: integer? }|nil, arclua.Error?
 function Process:wait() end
 --- Sends a signal: "TERM", "KILL" ..., or a number; with `session` to its whole group.
 function Process:kill(signal) end
@@ -196,6 +240,9 @@ core.crypto = {}
 function core.crypto.random(n) end                   -- n random bytes
 function core.crypto.uuid() end                      -- "…-4…" lower case
 function core.crypto.sha256(data) end                -- raw: 32 bytes
+--- crypt(3): a password's hash as /etc/shadow has it | nil. setting: "$6$" and a salt.
+---@return string?
+function core.crypto.crypt(password, setting) end
 function core.crypto.hmac_sha256(key, data) end      -- raw; key: string|Secret
 function core.crypto.equal(a, b) end                 -- constant time
 function core.crypto.hex(data) end                   -- lower case

@@ -74,6 +74,62 @@ function Session:exec(command, opts) end
 ---@param opts { timeout: number? }?    seconds to open it, default 30
 ---@return arclua.Stream|nil, arclua.Error?
 function Session:direct_tcpip(host, port, opts) end
+--- A connection to a socket with a path on the server's host (direct-streamlocal; servers of OpenSSH alone).
+---@param path string
+---@param opts { timeout: number? }?
+---@return arclua.Stream|nil, arclua.Error?
+function Session:direct_streamlocal(path, opts) end
+---@class arclua.ShellOptions
+---@field command string?              nil: a login shell
+---@field subsystem string?            in place of a command: "sftp"
+---@field pty boolean|{ term: string?, cols: integer?, rows: integer? }|nil   ask for a terminal: type "xterm", 80 x 24
+---characters (0 = unknown); its error output arrives with the other
+---@field env table<string,string>?    asked by SSH env requests (servers accept few), each a round trip
+---@field agent string?                socket of the SSH agent that the server may use from now on
+--- A shell, a command or a subsystem as streams; returns when the server has started it. A command without a terminal is
+--- ended as session:exec's are, anything else by hanging up. Errors: what the server's refusal gives (nothing was run).
+---@param opts arclua.ShellOptions?
+---@return arclua.Shell|nil, arclua.Error?
+function Session:shell(opts) end
+---@class arclua.Shell   keep it as long as its streams are in use
+local Shell = {}
+--- Its input and output as one stream; handed out once. Its end comes with the output's; :shutdown() ends the input. When it
+--- is closed, what still comes is discarded.
+---@return arclua.Stream
+function Shell:stream() end
+--- Its error output, likewise: read it, for what nobody reads stops the other at last.
+---@return arclua.Stream
+function Shell:stderr() end
+--- Waits for its end: { state, status, signal, seconds, ended, err } as session:exec's result has them. Output that was not
+--- read is still there. Raises: another task waits.
+---@return table|nil, arclua.Error?
+function Shell:wait() end
+function Shell:has_terminal() end       -- false when the server refused the one that was asked for
+--- The terminal's new size, in characters.
+---@param cols integer
+---@param rows integer
+function Shell:resize(cols, rows) end
+--- Sends a signal, "INT"; servers may ignore it. False: it does not run.
+---@return boolean
+function Shell:signal(name) end
+function Shell:close() end              -- ends it; also __close, __gc
+--- Asks the server to listen for us. address: "localhost", "" for all, or one of the server's own; port 0: it chooses.
+--- Errors: denied (ssh.listen-refused) ...
+---@param address string
+---@param port integer
+---@param opts { timeout: number? }?
+---@return arclua.Remote|nil, arclua.Error?
+function Session:listen(address, port, opts) end
+---@class arclua.Remote
+local Remote = {}
+--- Waits for one connection.
+---@return arclua.Stream|nil, arclua.Error?
+function Remote:accept() end
+function Remote:port() end              -- integer
+function Remote:close() end             -- the server is told; also __close, __gc
+--- Waits for the session's end: always nil and why.
+---@return nil, arclua.Error
+function Session:wait() end
 function Session:close() end            -- orderly; also __close, __gc
 function Session:banner() end           -- the server's version line
 --- What the server wrote before the login (its Banner), printable; nil: nothing.

@@ -65,9 +65,9 @@ local function build()
     number("--port", 0, 65535)):argname "P"
   parser:option("--setup", "How far SSH is set up: ready, endpoint or none (ready).", nil,
     convert.option("--setup", convert.one_of("ready", "endpoint", "none"))):argname "HOW"
-  parser:option("--login", "What the machines accept: any, key, or entra: only Entra's "
-    .. "certificates (any).", nil, convert.option("--login", convert.one_of("any", "key",
-    "entra"))):argname "WHAT"
+  parser:option("--login", "What the machines accept: any, key, entra (only Entra's "
+    .. "certificates), password or keyboard-interactive (any).", nil, convert.option("--login",
+    convert.one_of("any", "key", "entra", "password", "keyboard-interactive"))):argname "WHAT"
   parser:option("--machine-agent", "Who answers for the machines: internal, or external: "
     .. "listeners of yours, by the relay (internal).", nil,
     convert.option("--machine-agent", convert.one_of("internal", "external"))):argname "WHO"

@@ -171,8 +171,10 @@ function globals.apply(values)
   defaults.color = values.color or loaded.color
   defaults.login = login_options(values)
   defaults.login.config = loaded
-  defaults.login.log = level and require("arclua.cli.log").new(level)
-  return true
+  if level then
+    defaults.login.log, err = require("arclua.cli.log").new(level, values.log_file)
+  end
+  return not err or nil, err
 end
 
 return globals

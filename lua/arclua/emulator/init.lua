@@ -14,6 +14,7 @@ local log = require "arclua.emulator.log"
 local machine = require "arclua.emulator.machine"
 local node = require "arclua.emulator.node"
 local operations = require "arclua.emulator.arm_operations"
+local passwords = require "arclua.emulator.passwords"
 local relay = require "arclua.emulator.relay"
 local signin = require "arclua.emulator.signin"
 local state = require "arclua.emulator.state"
@@ -126,6 +127,7 @@ local function listen(self, port)
     function() return signin.export(self) end,
     function() return not self.wants_az or az.install(self, self.wants_az) end,
     function() return write_listeners(self) end,
+    function() return passwords.make(self) end,
   }
 end
 
@@ -200,7 +202,8 @@ end
 ---@field profile string?             how far all are from each other: "near", "mid", "far" or
 ---   "azure"; machines may have their own
 ---@field login string?              what the machines accept: "any" (default), "key", or "entra":
----   certificates only. Also for one machine: login = "entra"
+---   certificates only; "password" or "keyboard-interactive": a password alone, which
+---   env.ARCLUA_EMULATOR_PASSWORD is the file of. Also for one machine: login = "entra"
 ---@field log_file string?              gets one JSON line an event
 ---@field machine_agent string?         "internal" (default): the emulator's own agent and sshd;
 ---   "external": listeners attach by the relay. Also for one machine: agent = "external"
@@ -324,6 +327,7 @@ function Emulator:stop()
     end
     signin.stop(self)
     end_tasks(self)
+    passwords.tidy(self)
     if self.guardian then
       dismiss(self.guardian)
     elseif self.dir then

@@ -3,6 +3,7 @@
 local core = require "arclua.core"
 local json = require "arclua.json"
 local account = require "arclua.emulator.account"
+local passwords = require "arclua.emulator.passwords"
 local ssh_ca = require "arclua.emulator.ssh_ca"
 local windows = require "arclua.emulator.windows"
 
@@ -64,6 +65,7 @@ local function config_of(emulator, m)
     "HostKey " .. word(dir .. "/host_key"),
     trust(emulator, m),
     environment(emulator, m),
+    m.words and passwords.settings(m) or "",
     "UsePAM no",
     "StrictModes no",
     "PermitRootLogin prohibit-password",
@@ -132,6 +134,7 @@ local function make(emulator, m)
     function() return make_passwd(emulator, m) end,
     function() return core.sys.write_file(dir .. "/sshd.log", "", 384) end,
     function() return m.os ~= "windows" or windows.make(dir, m.shell) end,
+    function() return not m.words or passwords.prepare(emulator, m) end,
   } do
     if ok then
       ok, err = step()
@@ -219,7 +222,13 @@ function machine.start_sshd(emulator, m, watch)
   how.stderr = watch and "pipe" or "null"
   how.hostname = m.name
   how.session, how.die_with_parent = true, true
-  return core.process.spawn(how)
+  passwords.environment(m, how.env)
+  local process
+  process, err = core.process.spawn(how)
+  if process then
+    passwords.started(emulator, m, process)
+  end
+  return process, err
 end
 
 --- Lets sshd end by itself, as it does when its connection has ended.

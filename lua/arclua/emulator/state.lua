@@ -2,6 +2,7 @@
 -- What exists in the emulated cloud: one tenant, subscriptions, groups, machines.
 local core = require "arclua.core"
 local estate = require "arclua.emulator.estate"
+local passwords = require "arclua.emulator.passwords"
 local profile = require "arclua.emulator.profile"
 local users = require "arclua.emulator.users"
 
@@ -79,13 +80,17 @@ function state.relay_path(machine, ns)
   return ("microsoft.hybridcompute/machines/%s/%d/v2"):format(machine.hex, ns)
 end
 
--- Entra has no login for Windows.
+-- What a machine's sshd takes, and whether passwords are among that. Entra has no login for
+-- Windows.
 local function login_of(s, spec)
-  local login = spec.os == "windows" and "key" or spec.login or s.login or "any"
-  if login ~= "any" and login ~= "key" and login ~= "entra" then
-    error("login: 'any', 'key' or 'entra' expected, got " .. tostring(login))
+  local login = spec.login or s.login or "any"
+  if passwords.KINDS[login] then
+    return "key", login
+  elseif login ~= "any" and login ~= "key" and login ~= "entra" then
+    error("login: 'any', 'key', 'entra', 'password' or 'keyboard-interactive' expected, got "
+      .. tostring(login))
   end
-  return login
+  return spec.os == "windows" and "key" or login
 end
 
 -- A machine with no agent of ours has one path for all its life, where outsiders listen.
@@ -129,9 +134,9 @@ function state.add_machine(s, spec)
     hex = core.crypto.hex(core.crypto.sha256(id:lower())), services = {},
     connections = 0, index = #s.machines + 1, program = spec.program,
     profile = profile.find(spec.profile) or s.profile, shell = shell_of(spec),
-    login = login_of(s, spec),
   }
   report(machine, spec)
+  machine.login, machine.words = login_of(s, spec)
   set_up(machine, spec.setup or s.setup)
   attach(s, machine, spec.agent or s.agent)
   s.machines[machine.index] = machine

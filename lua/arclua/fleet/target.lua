@@ -18,22 +18,11 @@ local target = {}
 ---@field primitives table?
 ---@field context arclua.Context?
 
--- "2026-11-22T18:16:05.5596866Z" for people.
-local function readable(time)
-  return (time:gsub("^(%d+-%d+-%d+)T(%d+:%d+:%d+)%.?%d*Z$", "%1 %2 UTC"))
-end
-
-local function disconnected(machine)
-  local since = machine.last_status_change and " since " .. readable(machine.last_status_change)
-    or ""
-  return errors.new { reason = "machine.disconnected", op = "exec",
-    message = ("agent %s%s"):format(machine.status:lower(), since) }
-end
-
 -- What forbids trying at all: a result, or nil.
 local function refused(machine, opts)
-  if machine.id and not machine:is_connected() and not opts.try_disconnected then
-    return record.not_run(machine, disconnected(machine), nil, "unreachable")
+  local reachable, err = connect.reachable(machine)
+  if not reachable and not opts.try_disconnected then
+    return record.not_run(machine, err, nil, "unreachable")
   end
   local option = machine.os == "windows" and quote.posix_only(opts)
   if option then
@@ -41,8 +30,8 @@ local function refused(machine, opts)
       message = ("%s is a Windows machine: option '%s' is for POSIX machines only")
         :format(machine.name, option) }, nil, "failed")
   elseif machine.os == "windows" and opts.connect.entra then
-    local _, err = login.no_entra(machine.name)
-    return record.not_run(machine, err, nil, "failed")
+    local _, why = login.no_entra(machine.name)
+    return record.not_run(machine, why, nil, "failed")
   end
   return nil
 end

@@ -23,10 +23,15 @@ end
 --- Errors: config.
 ---@param path string?
 ---@param log fun(level: string, text: string)?
+---@param options string[]?  "Keyword=value" each, which come first: ssh's -o
 ---@return arclua.SshConfig|nil, arclua.Error?
-function config.load(path, log)
-  local self = setmetatable({ lists = {}, found = {}, log = log or function() end, told = {} },
-    Config)
+function config.load(path, log, options)
+  local first, why = parse.options(options or {})
+  if not first then
+    return nil, why
+  end
+  local self = setmetatable({ lists = { first }, found = {}, log = log or function() end,
+    told = {} }, Config)
   local user = core.sys.home() .. "/.ssh"
   local sources = { { user .. "/config", { base = user, optional = true, guarded = true } },
     { SYSTEM .. "/ssh_config", { base = SYSTEM, optional = true } } }
@@ -137,7 +142,7 @@ local function store(look, line)
   elseif not line.words[1] then
     return refuse(line, ("%s needs a value"):format(line.keyword))
   end
-  local value, expected = known.read(line.words)
+  local value, expected = known.read(line.words, line)
   if value == nil then
     return refuse(line, ("%s: %s expected, got '%s'"):format(line.keyword, expected,
       line.words[1]))
@@ -185,26 +190,34 @@ local function walk(self, look, list, active)
   return true
 end
 
+local function key_of(host, opts)
+  return ("%s\0%s\0%s\0%s\0%s"):format(host, opts.user or "", opts.own and 1 or 0,
+    opts.apart or "", opts.hop and 1 or 0)
+end
+
 ---@class arclua.SshHost  values by keyword in lower case; lists of several (identityfile ...)
 ---@field where table<string, string>  FILE:LINE by keyword
 
 --- What the configuration says of a host as it was typed. user: the login that is settled
 --- already. own: only what stands below a Host line that is about this name and not about all;
---- apart: nor about this other name. Asked once a host. Errors: config, naming file and line.
+--- apart: nor about this other name. hop: it is a jump host, which ssh's -o says nothing of.
+--- Asked once a host. Errors: config, naming file and line.
 ---@param host string
----@param opts { user: string?, own: boolean?, apart: string? }?
+---@param opts { user: string?, own: boolean?, apart: string?, hop: boolean? }?
 ---@return arclua.SshHost|nil, arclua.Error?
 function Config:of(host, opts)
   opts = opts or {}
-  local key = ("%s\0%s\0%s\0%s"):format(host, opts.user or "", opts.own and 1 or 0,
-    opts.apart or "")
+  local key = key_of(host, opts)
   if self.found[key] then
     return self.found[key]
   end
   local look = { host = host, user = opts.user, own = opts.own,
     apart = opts.apart, values = {}, where = {} }
   for _, list in ipairs(self.lists) do
-    local ok, err = walk(self, look, list, not opts.own)
+    local ok, err = true, nil
+    if not (list.always and opts.hop) then
+      ok, err = walk(self, look, list, list.always or not opts.own)
+    end
     if not ok then
       return nil, err
     end

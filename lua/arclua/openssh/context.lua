@@ -19,12 +19,13 @@ local context = {}
 
 --- reach: how a jump host is reached, (target, context, chain) -> session. azure: to find machines
 --- among the jump hosts; default: arc.login().
----@param spec { core: table, azure: table?, reach: function, ssh_config: string?, log: function?,
----   many: boolean?, ask: boolean? }
+---@param spec { core: table, azure: table?, reach: function, ssh_config: string?,
+---   ssh_options: string[]?, log: function?, many: boolean?, ask: boolean? }
 ---@return arclua.Context
 function context.new(spec)
   local self = setmetatable({ core = spec.core, many = spec.many, azure = spec.azure,
-    given = spec.ssh_config, may_ask = spec.ask, keys = core.ssh.keep_keys() }, Context)
+    given = spec.ssh_config, options = spec.ssh_options, may_ask = spec.ask,
+    keys = core.ssh.keep_keys() }, Context)
   self.log = spec.log or spec.azure and spec.azure.log or defaults.login.log or function() end
   self.ask = ask.new(spec.core, self.log)
   self.jumps = jump.new { core = spec.core,
@@ -42,7 +43,8 @@ end
 function Context:ssh_config()
   if not self.config and not self.config_error then
     local path = self.given or settings.get("ssh_config", self.azure and self.azure.config)
-    self.config, self.config_error = config.load(path and paths.expand(path), self.log)
+    self.config, self.config_error = config.load(path and paths.expand(path), self.log,
+      self.options)
   end
   return self.config, self.config_error
 end

@@ -44,7 +44,39 @@ local function policy(list)
   return POLICIES[list[1]:lower()], "yes, ask, accept-new, no or off"
 end
 
---- read(words): the value | nil, what was expected. many: every line adds one; else the first
+local TTY = { no = "no", ["false"] = "no", yes = "yes", ["true"] = "yes", force = "force",
+  auto = "auto" }
+
+local function tty(list)
+  return TTY[list[1]:lower()], "no, yes, force or auto"
+end
+
+local SESSIONS = { none = "none", subsystem = "subsystem", default = "default" }
+
+local function session(list)
+  return SESSIONS[list[1]:lower()], "none, subsystem or default"
+end
+
+local function mask(list)
+  return list[1]:find "^0?[0-7][0-7]?[0-7]?$" and tonumber(list[1], 8) or nil, "an octal mask"
+end
+
+-- The line as it stands: quotes and all are the remote shell's.
+local function rest(_, line)
+  return line.rest
+end
+
+local function escape(list)
+  local value = list[1]
+  if value:lower() == "none" then
+    return "none"
+  elseif value:find "^%^[@-_a-z]$" then
+    return string.char(value:upper():byte(2) & 31)
+  end
+  return #value == 1 and value or nil, "a character, ^ and a letter, or none"
+end
+
+--- read(words, line): the value | nil, what was expected. many: every line adds one; else the first
 --- line counts.
 keywords.KNOWN = {
   user = { read = text }, port = { read = port }, hostname = { read = text },
@@ -54,6 +86,46 @@ keywords.KNOWN = {
   userknownhostsfile = { read = all }, stricthostkeychecking = { read = policy },
   serveraliveinterval = { read = seconds }, preferredauthentications = { read = text },
   hashknownhosts = { read = switch },
+  passwordauthentication = { read = switch }, pubkeyauthentication = { read = switch },
+  kbdinteractiveauthentication = { read = switch },
+  challengeresponseauthentication = { read = switch }, batchmode = { read = switch },
+  connecttimeout = { read = seconds },
+  -- Of the client `arclua ssh`.
+  sendenv = { read = all, many = true }, setenv = { read = all }, forwardagent = { read = text },
+  requesttty = { read = tty }, escapechar = { read = escape }, remotecommand = { read = rest },
+  sessiontype = { read = session }, stdinnull = { read = switch },
+  forkafterauthentication = { read = switch },
+  localforward = { read = all, many = true }, remoteforward = { read = all, many = true },
+  dynamicforward = { read = all, many = true }, exitonforwardfailure = { read = switch },
+  clearallforwardings = { read = switch }, gatewayports = { read = switch },
+  streamlocalbindmask = { read = mask }, streamlocalbindunlink = { read = switch },
 }
+
+local function set(text_)
+  local out = {}
+  for word in text_:gmatch "%S+" do
+    out[word] = true
+  end
+  return out
+end
+
+--- Keywords that ssh knows, and that change nothing here that anybody would miss.
+keywords.IGNORED = set [[
+  addkeystoagent addressfamily canonicaldomains canonicalizefallbacklocal canonicalizehostname
+  canonicalizemaxdots canonicalizepermittedcnames checkhostip compression connectionattempts
+  controlmaster controlpath controlpersist enableescapecommandline enablesshkeysign fingerprinthash
+  forwardx11 forwardx11timeout forwardx11trusted globalknownhostsfile gssapiauthentication
+  gssapidelegatecredentials hostbasedauthentication ignoreunknown include ipqos loglevel logverbose
+  nohostauthenticationforlocalhost nopasswordprompt numberofpasswordprompts
+  obscurekeystroketiming permitlocalcommand proxyusefdpass rekeylimit requiredrsasize
+  serveralivecountmax syslogfacility tag tcpkeepalive tunnel updatehostkeys verifyhostkeydns
+  visualhostkey xauthlocation]]
+
+--- Keywords that ssh knows and that would be missed: said on the command line they are refused.
+keywords.MISSING = set [[
+  bindaddress bindinterface casignaturealgorithms ciphers hostbasedacceptedalgorithms
+  hostkeyalgorithms kexalgorithms knownhostscommand localcommand macs permitremoteopen
+  pkcs11provider proxycommand pubkeyacceptedalgorithms pubkeyacceptedkeytypes revokedhostkeys
+  securitykeyprovider tunneldevice]]
 
 return keywords

@@ -13,12 +13,15 @@ local login = {}
 
 -- What stanzas under a machine's bare name may say: who logs in.
 local FROM_NAME = { "user", "identityfile", "certificatefile", "identitiesonly", "identityagent",
-  "preferredauthentications", "serveraliveinterval" }
+  "preferredauthentications", "passwordauthentication", "pubkeyauthentication",
+  "kbdinteractiveauthentication", "challengeresponseauthentication", "serveraliveinterval",
+  "sendenv", "setenv", "forwardagent", "requesttty", "escapechar", "remotecommand", "sessiontype",
+  "localforward", "remoteforward", "dynamicforward", "exitonforwardfailure", "gatewayports" }
 -- What only stanzas about its alias may say: where it is. Those that fit the bare name, too, are
 -- about a host of that name in some network.
 local FROM_ALIAS = { "port", "hostname", "proxyjump", "proxycommand", "hostkeyalias" }
 
-local METHODS = { publickey = true, ["keyboard-interactive"] = true, password = true }
+local METHODS = { "publickey", "keyboard-interactive", "password" }
 
 ---@class arclua.Login
 ---@field user string
@@ -38,12 +41,13 @@ end
 
 -- What ssh_config says of a machine: by its alias, then by its name.
 local function look_up_machine(machine, given, config)
-  local name = machine:alias()
-  local all, err = config:of(name, { user = given })
-  local way = all and config:of(name, { user = given, own = true, apart = machine.name })
+  local name, hop = machine:alias(), machine.hop
+  local all, err = config:of(name, { user = given, hop = hop })
+  local way = all and config:of(name, { user = given, own = true, apart = machine.name,
+    hop = hop })
   local own
   if way then
-    own, err = config:of(machine.name, { user = given, own = true })
+    own, err = config:of(machine.name, { user = given, own = true, hop = hop })
   end
   if not own then
     return nil, err
@@ -64,7 +68,7 @@ end
 
 local function look_up(target, given, config)
   if target.host then
-    return config:of(target.host, { user = given })
+    return config:of(target.host, { user = given, hop = target.hop })
   end
   return look_up_machine(target, given, config)
 end
@@ -114,13 +118,19 @@ local function agent(opts, conf, of)
   return tokens.path(name, of)
 end
 
+-- The ways to log in that are not forbidden, in the order that was asked for.
 local function methods(conf)
-  if not conf.preferredauthentications then
-    return nil
+  local interactive = conf.kbdinteractiveauthentication
+  if interactive == nil then
+    interactive = conf.challengeresponseauthentication
   end
+  local allowed = { publickey = conf.pubkeyauthentication ~= false,
+    ["keyboard-interactive"] = interactive ~= false,
+    password = conf.passwordauthentication ~= false }
   local list = {}
-  for name in conf.preferredauthentications:gmatch "[^,%s]+" do
-    list[#list + 1] = METHODS[name] and name or nil
+  for name in (conf.preferredauthentications or table.concat(METHODS, ",")):gmatch "[^,%s]+" do
+    list[#list + 1] = allowed[name] and name or nil
+    allowed[name] = false -- once
   end
   return #list > 0 and list or nil
 end
@@ -129,7 +139,9 @@ local function known_hosts(target, opts, conf, of)
   local azure = target.azure
   local given = opts.known_hosts or azure and azure.known_hosts or defaults.login.known_hosts
     or settings.get("known_hosts", azure and azure.config)
-  if given or not conf.userknownhostsfile then
+  if type(given) == "table" then
+    return expand_all(given, of)
+  elseif given or not conf.userknownhostsfile then
     return { paths.expand(given or paths.known_hosts()) }
   end
   local list, err = expand_all(conf.userknownhostsfile, of)

@@ -3,6 +3,7 @@
 -- "include" replaced by the lists of the files it names, in `files`.
 local core = require "arclua.core"
 local errors = require "arclua.errors"
+local keywords = require "arclua.openssh.keywords"
 local words = require "arclua.openssh.words"
 
 local parse = {}
@@ -91,7 +92,7 @@ local function add(state, list, text, where, depth)
   if not found then
     return refuse(where, why)
   end
-  local line = { keyword = keyword, words = found, where = where }
+  local line = { keyword = keyword, words = found, where = where, rest = rest }
   list[#list + 1] = line
   if keyword == "host" then
     line.patterns = words.compile(found)
@@ -150,6 +151,31 @@ end
 local function is_ours(stat)
   return stat.mode & FOREIGN_WRITE == 0
     and (stat.uid == 0 or stat.uid == core.sys.getuid())
+end
+
+--- The lines of `ssh -o`: "Keyword=value" or "Keyword value" each. Errors: config, also for
+--- keywords that ssh does not know, or that are not followed here.
+---@param texts string[]
+---@return table[]|nil, arclua.Error?
+function parse.options(texts)
+  local list = {}
+  for _, text in ipairs(texts) do
+    local where = ("option '-o %s'"):format(text)
+    local keyword = words.keyword(text)
+    if not keyword or keyword == "host" or keyword == "match" or keyword == "include" then
+      return refuse(where, "Keyword=value expected")
+    elseif keywords.MISSING[keyword] then
+      return refuse(where, keyword .. " is not supported")
+    elseif not keywords.KNOWN[keyword] and not keywords.IGNORED[keyword] then
+      return refuse(where, "unknown keyword")
+    end
+    local ok, err = add({}, list, text, where, 0)
+    if not ok then
+      return nil, err
+    end
+  end
+  list.always = true
+  return list
 end
 
 --- Reads a file and what it includes. opts: base (what Include's paths are relative to), optional

@@ -93,6 +93,76 @@ local function forwarding(lab)
     end }
 end
 
+-- A road over a session of its own: run(session).
+local function over_session(name, lab, run)
+  local sshd, session
+  return { name = name,
+    before = function() session, sshd = assert(lab:connect { timeout = LIMIT }) end,
+    run = function() return run(session) end,
+    after = function()
+      session:close()
+      core.linger()
+      sshd:close()
+    end }
+end
+
+local function shell(lab)
+  return over_session("a shell", lab, function(session)
+    local held <close>, err = session:shell { command = "cat; ssh-add -l >&2",
+      env = { LAB_X = "1" }, agent = lab:path "agent" }
+    if not held then
+      return nil, err
+    end
+    local stream <close> = held:stream()
+    local errors <close> = held:stderr()
+    local got, result
+    local ok = true
+    for _, step in ipairs { function() return stream:write "word" end,
+      function()
+        stream:shutdown()
+        got, err = stream:read()
+        return got, err
+      end,
+      function()
+        repeat
+          ok, err = errors:read()
+        until not ok
+        return not err or nil, err
+      end,
+      function()
+        result, err = held:wait()
+        return result, err
+      end } do
+      if ok then
+        ok, err = step()
+      end
+    end
+    return got == "word" and result and result.state == "ok" or nil, err
+      or result and result.err
+  end)
+end
+
+local function listening(lab)
+  return over_session("a port there", lab, function(session)
+    local remote <close>, err = session:listen("127.0.0.1", 0, { timeout = LIMIT })
+    local ours, theirs, ok
+    if remote then
+      ours, err = core.tcp.connect("127.0.0.1", remote:port(), { timeout = LIMIT })
+    end
+    if ours then
+      theirs, err = core.timeout(1, remote.accept, remote) -- one that was refused does not come
+    end
+    if theirs then
+      ok, err = theirs:write "word"
+    end
+    ok = ok and ours:read() == "word"
+    for _, stream in ipairs { ours or nil, theirs or nil } do
+      stream:close()
+    end
+    return ok or nil, err or "nothing came"
+  end)
+end
+
 -- A login with a key pair in memory and its certificate, which is read anew each time.
 local function certified()
   local lab, key, ca = sshlab.new(), assert(core.crypto.ssh_key(2048)),
@@ -173,6 +243,8 @@ function roads.open()
       return { identities = {}, password = core.secret "wrong", prompt = answers() }
     end),
     forwarding(keys),
+    shell(keys),
+    listening(keys),
     certificate,
   }
   if sshlab.has_pam() then
