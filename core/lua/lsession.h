@@ -15,6 +15,8 @@ struct arc_session *arc_checksession(lua_State *L);
 /* The function ssh.connect, and the type behind it. */
 int arc_session_lconnect(lua_State *L);
 void arc_open_connect(lua_State *L);
+/* The function ssh.probe. */
+int arc_session_lprobe(lua_State *L);
 /* The method session:exec, and the type behind it. */
 int arc_session_lexec(lua_State *L);
 /* The methods direct_tcpip, direct_streamlocal, listen and wait, and the type

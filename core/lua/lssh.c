@@ -142,6 +142,7 @@ void arc_open_ssh(lua_State *L) {
       {"new_key", l_new_key},
       {NULL, NULL}};
   static const luaL_Reg functions[] = {{"connect", arc_session_lconnect},
+                                       {"probe", arc_session_lprobe},
                                        {"keep_keys", l_keep_keys},
                                        {"keygen", l_keygen},
                                        {"write_pair", l_write_pair},

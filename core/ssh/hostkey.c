@@ -204,6 +204,26 @@ struct arc_err *arc_hostkey_check(struct arc_session *s) {
   return err;
 }
 
+struct arc_err *arc_hostkey_look(struct arc_session *s) {
+  char print[FINGERPRINT];
+  char *key = NULL;
+  if (!shown_key(s, &s->shown_type, &key)) {
+    ssh_string_free_char(key);
+    return arc_err_reason("ssh.protocol", "no usable host key: %s",
+                          arc_session_text(s));
+  }
+  s->shown_known = arc_known_hosts_check(s->known, files_of(s), s->alias,
+                                         s->shown_type, key, NULL);
+  fingerprint(key, print);
+  s->shown_print = strdup(print);
+  ssh_string_free_char(key);
+  return s->shown_print ? NULL : arc_err_new(ARC_E_NOMEM, "out of memory");
+}
+
+void arc_session_shown(const struct arc_session *s, struct arc_shown_key *out) {
+  *out = (struct arc_shown_key){s->shown_type, s->shown_print, s->shown_known};
+}
+
 const char *arc_session_new_key(const struct arc_session *s, bool *certified) {
   *certified = s->certified;
   return s->new_key;

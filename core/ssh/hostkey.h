@@ -13,5 +13,7 @@ bool arc_hostkey_prefer(struct arc_session *session);
 /* After key exchange: judges the key by known_hosts and policy, notes a new
  * one down. NULL: go on; else why not (owned). */
 struct arc_err *arc_hostkey_check(struct arc_session *session);
+/* The same for a probe: the key is noted in the session only. */
+struct arc_err *arc_hostkey_look(struct arc_session *session);
 
 #endif

@@ -111,10 +111,11 @@ static void configure(struct arc_session *s,
   s->known = arc_known_hosts_of(s->loop);
   s->known_files =
       opts->known_hosts ? arc_list_copy(opts->known_hosts) : own_known_hosts();
-  bool fine = arc_auth_init(&s->auth, opts);
+  s->probe = opts->probe;
+  bool fine = s->probe || arc_auth_init(&s->auth, opts);
   if (!fine || !s->user || !s->alias || !s->known || !s->known_files) {
     arc_session_die(s, arc_err_new(ARC_E_NOMEM, "out of memory"));
-  } else if (arc_auth_empty(&s->auth)) {
+  } else if (!s->probe && arc_auth_empty(&s->auth)) {
     arc_session_die(s, arc_err_reason("ssh.no-identity",
                                       "no key to log in as %s with", s->user));
   } else {
@@ -190,6 +191,20 @@ static void note_banner(struct arc_session *s) {
   }
 }
 
+/* The host key is there: on to the login, or, for a probe, the end. */
+static void see_host_key(struct arc_session *s) {
+  struct arc_err *err = s->probe ? arc_hostkey_look(s) : arc_hostkey_check(s);
+  if (err) {
+    arc_session_die(s, arc_err_at(err, NULL, "hostkey"));
+  } else if (s->probe) {
+    s->phase = ARC_SSH_OPEN;
+    arc_timer_stop(s->loop, &s->timer);
+    arc_login_over(s->connect, NULL);
+  } else {
+    s->phase = ARC_SSH_AUTH;
+  }
+}
+
 static void exchange_keys(struct arc_session *s) {
   s->started = true;
   int rc = ssh_connect(s->ssh);
@@ -204,12 +219,7 @@ static void exchange_keys(struct arc_session *s) {
   if (rc == SSH_ERROR) {
     fail_connect(s);
   } else if (rc == SSH_OK) {
-    struct arc_err *err = arc_hostkey_check(s);
-    if (err) {
-      arc_session_die(s, arc_err_at(err, NULL, "hostkey"));
-    } else {
-      s->phase = ARC_SSH_AUTH;
-    }
+    see_host_key(s);
   }
 }
 

@@ -80,6 +80,9 @@ struct arc_session {
   uint32_t channels; /* that were asked to be opened */
   char *user, *alias, *banner, *issue, *new_key;
   bool certified; /* the new key's host has a certificate authority */
+  bool probe;     /* ends before the login */
+  char *shown_type, *shown_print; /* the key that a probe saw */
+  enum arc_known shown_known;
   enum arc_hostkey_policy policy;
   enum arc_hash_hosts hash_hosts;
   struct arc_known_hosts *known; /* of the loop */

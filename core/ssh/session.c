@@ -61,6 +61,8 @@ static void destroy(struct arc_session *s) {
   free(s->banner);
   free(s->issue);
   free(s->new_key);
+  free(s->shown_type);
+  free(s->shown_print);
   arc_err_unref(s->err);
   free(s);
 }

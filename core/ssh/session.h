@@ -45,6 +45,7 @@ struct arc_session_options {
   uint64_t rekey_bytes; /* new keys after so many; 0 = the cipher's limit */
   uint32_t rekey_seconds; /* and after so long; 0 = never */
   bool windows;           /* how a command is ended there */
+  bool probe; /* only up to the host key, which is judged and not noted */
 };
 
 /* What a login asks its user. Texts are printable. */
@@ -82,6 +83,15 @@ const char *arc_session_issue(const struct arc_session *session);
  * NULL; *certified: that the host has a certificate authority, too. */
 const char *arc_session_new_key(const struct arc_session *session,
                                 bool *certified);
+
+/* What a probe saw. Texts live as long as the session. */
+struct arc_shown_key {
+  const char *type;        /* "ssh-ed25519" */
+  const char *fingerprint; /* "SHA256:..." */
+  enum arc_known known;    /* what known_hosts says of it */
+};
+void arc_session_shown(const struct arc_session *session,
+                       struct arc_shown_key *out);
 
 /* Gives the handle's reference back: no new channels; commands that still run
  * are ended on the far side first. */

@@ -41,6 +41,12 @@ core.ssh = {}
 ---@return arclua.Session|nil, arclua.Error?
 function core.ssh.connect(stream, opts) end
 
+--- What an SSH server shows before a login: its version line and its host key, which is looked up and not
+--- noted down. Takes the stream over, and closes it. known: "known" | "new" | "changed" | "revoked".
+---@param opts { alias: string, known_hosts: string?, timeout: number? }   default: ~/.ssh/known_hosts, 30 s
+---@return { banner: string, type: string, fingerprint: string, known: string }|nil, arclua.Error?
+function core.ssh.probe(stream, opts) end
+
 ---@class arclua.Session
 local Session = {}
 ---@class arclua.ExecOptions
