@@ -161,6 +161,7 @@ static struct arc_op *send_request(struct arc_arm_op *arm,
       .connect_timeout = CONNECT_SECONDS,
       .max_body = ANSWER_MAX,
       .compressed = true,
+      .fresh = request->fresh,
       .secret = request->list_credentials};
   struct arc_op *op = arc_http_request(arm->op.loop, &http);
   free(headers);

@@ -22,6 +22,7 @@ struct arc_arm_request {
   const char *ca;
   int64_t deadline;
   bool list_credentials; /* the answer becomes `info` only, and is wiped */
+  bool fresh;            /* a connection of its own: never sent twice */
 };
 
 struct arc_arm_op {

@@ -14,6 +14,7 @@ struct options {
   const char *url, *method, *body, *ca;
   struct arc_secret *token;
   double timeout;
+  bool once;
 };
 
 static const struct arc_opt request_options[] = {
@@ -25,6 +26,7 @@ static const struct arc_opt request_options[] = {
     {"ca", ARC_OPT_STRING, offsetof(struct options, ca), false, 0, 0},
     {"timeout", ARC_OPT_NUMBER, offsetof(struct options, timeout), false, 0,
      1e9},
+    {"once", ARC_OPT_BOOLEAN, offsetof(struct options, once), false, 0, 0},
     {NULL, ARC_OPT_ANY, 0, false, 0, 0}};
 
 static const struct arc_opt credentials_options[] = {
@@ -172,6 +174,7 @@ static void fill(lua_State *L, const struct options *opts,
   request->url = opts->url;
   request->token = opts->token;
   request->ca = opts->ca;
+  request->fresh = opts->once;
   request->deadline = arc_loop_deadline(arc_getloop(L), opts->timeout);
 }
 

@@ -219,6 +219,7 @@ static struct arc_err *prepare(struct arc_http_op *http,
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->lines);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)request->fresh);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, http);
   if (request->compressed) {

@@ -14,7 +14,8 @@ struct arc_http_header {
   const char *prefix;        /* instead of "Bearer ", or NULL */
 };
 
-/* Borrowed for the call only. */
+/* Borrowed for the call only. fresh: over a connection of its own; curl sends
+ * a request again when a pooled one turns out to be dead. */
 struct arc_http_request {
   const char *url;    /* https; http for loopback, link-local */
   const char *method; /* NULL: GET */
@@ -27,6 +28,7 @@ struct arc_http_request {
   double connect_timeout; /* seconds */
   size_t max_body;        /* a larger answer fails with http.too-large */
   bool secret;            /* wipe the answer's body */
+  bool fresh;             /* never sent twice */
   bool compressed;        /* the answer may come by gzip; max_body counts what
                              it unfolds to */
 };

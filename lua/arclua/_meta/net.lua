@@ -125,7 +125,8 @@ core.arm = {}
 --- One request. value: the decoded JSON (null = absent, integers stay integers), true when there is no body.
 --- An error has status, reason by ARM's error.code, message "CODE: text", retry_after, tracking_id = x-ms-request-id (of ours
 --- when ARM did not answer), correlation_id, and ARM's own words service_code and target.
----@param opts { url: string, token: arclua.Secret, method: string?, body: string?, headers: table?, ca: string?, timeout: number? }
+--- once: over a connection of its own, since a pooled one that turns out to be dead is replaced, and the request sent again.
+---@param opts { url: string, token: arclua.Secret, method: string?, body: string?, headers: table?, ca: string?, timeout: number?, once: boolean? }
 ---@return any value, arclua.Error? err, arclua.ArmPage? page
 function core.arm.request(opts) end
 --- POST listCredentials; the answer reaches Lua only as relayinfo.

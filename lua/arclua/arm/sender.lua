@@ -187,7 +187,8 @@ function Sender:exchange(opts)
   local value, err, page = self:send { url = opts.url, method = method, replay = replay,
     headers = headers_of(opts), send = function(secret, headers)
       return self.core.arm.request { url = opts.url, method = method, token = secret,
-        ca = self.cloud.ca, body = body, headers = headers, timeout = opts.timeout or TIMEOUT }
+        ca = self.cloud.ca, body = body, headers = headers, timeout = opts.timeout or TIMEOUT,
+        once = not replay }
     end }
   if page and page.headers then
     page.etag = page.headers.etag
