@@ -50,9 +50,12 @@ function quote.powershell_script(words)
   return SCRIPT:format(table.concat(out, " "))
 end
 
-local function powershell_line(words)
+--- A line that runs a PowerShell script, whichever shell reads it.
+---@param script string
+---@return string
+function quote.powershell_line(script)
   return "powershell -NoProfile -NonInteractive -OutputFormat Text -EncodedCommand "
-    .. core.crypto.base64(utf16(quote.powershell_script(words)))
+    .. core.crypto.base64(utf16(script))
 end
 
 --- The line to send for a command: a string is a shell line, a list of one word too;
@@ -66,7 +69,7 @@ function quote.line(command, os)
   elseif #command == 1 then
     return command[1]
   elseif os == "windows" then
-    return powershell_line(command)
+    return quote.powershell_line(quote.powershell_script(command))
   end
   local out = {}
   for i, word in ipairs(command) do

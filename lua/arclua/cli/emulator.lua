@@ -4,10 +4,12 @@ local az = require "arclua.emulator.az"
 local core = require "arclua.core"
 local convert = require "arclua.convert"
 local emulator = require "arclua.emulator"
+local defects = require "arclua.emulator.defects"
 local errors = require "arclua.errors"
 local faults = require "arclua.emulator.faults"
 local options = require "arclua.cli.options"
 local profile = require "arclua.emulator.profile"
+local roles = require "arclua.emulator.roles"
 local signin = require "arclua.emulator.signin"
 
 local command = { name = "emulator", summary = "a local Azure with Arc machines" }
@@ -49,6 +51,27 @@ local function fault(text)
   return parsed, not parsed and "option '--fault': " .. why or nil
 end
 
+local function defect(text)
+  local machine, name = defects.parse(text)
+  return machine and { machine, name } or nil, not machine and "option '--defect': " .. name or nil
+end
+
+local function role(text)
+  local found = roles.find(text)
+  return found and found.name, not found and "option '--role': a built-in role expected, got '"
+    .. text .. "'" or nil
+end
+
+-- By machine, as emulator.start takes them.
+local function defects_of(pairs_)
+  local out = {}
+  for _, pair in ipairs(pairs_ or {}) do
+    out[pair[1]] = out[pair[1]] or {}
+    table.insert(out[pair[1]], pair[2])
+  end
+  return out
+end
+
 local function build()
   local parser = options.parser("arclua emulator", "Runs a local Azure with Arc machines: Entra, "
     .. "ARM, the relay, and an SSH server a machine.",
@@ -85,6 +108,12 @@ local function build()
   parser:option("--fault", "Go wrong: at=PLACE,kind=KIND[,times=N][,machine=NAME]... "
     .. "(repeatable; the list is in docs/emulator.md).", nil,
     fault):argname("FAULT"):count "*"
+  parser:option("--defect", "What is wrong with a machine: MACHINE=DEFECT (repeatable; the list is "
+    .. "in docs/emulator.md).", nil, defect):argname("MACHINE=DEFECT"):count "*"
+  parser:option("--role", "What clients may do: a built-in role (repeatable; Owner and Virtual "
+    .. "Machine Administrator Login).", nil, role):argname("ROLE"):count "*"
+  parser:option("--provider-delay", "So long takes registering a provider (0s).", nil,
+    convert.option("--provider-delay", convert.seconds)):argname "DURATION"
   parser:option("--seed", "Makes faults by chance, and mixed machines, repeatable.", nil,
     number("--seed", 1, math.maxinteger)):argname "N"
   parser:option("--log-file", "Append what happens to FILE, one JSON line an event.")
@@ -155,6 +184,9 @@ function command.run(args)
     log_file = opts.log_file, profile = opts.profile, windows = opts.windows,
     machine_agent = opts.machine_agent, relay_host = opts.relay_host,
     sign_in = opts.sign_in, login = opts.login, az = opts.az, alike = opts.alike,
+    defects = defects_of(opts.defect),
+    roles = opts.role and #opts.role > 0 and opts.role or nil,
+    provider_delay = opts.provider_delay,
     -- A wrapper of one command has no reason to outlive who started it.
     bound = #words > 0 }
   if not running then

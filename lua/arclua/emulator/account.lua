@@ -20,7 +20,7 @@ local text = require "arclua.emulator.text"
 local account = {}
 
 local NOBODY = 65534
-local PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+account.PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 local PRELOAD = "libnss_wrapper.so"
 local SSHD = { "/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/local/bin/sshd", "/sbin/sshd" }
 
@@ -80,7 +80,7 @@ end
 
 -- The caller's group, as passwd has it.
 local function group_of_caller()
-  local out = output_of({ "id", "-g" }, { PATH = PATH }, {})
+  local out = output_of({ "id", "-g" }, { PATH = account.PATH }, {})
   return math.tointeger(tonumber(out)) or core.sys.getuid()
 end
 
@@ -98,7 +98,7 @@ end
 
 local function wrapper_env(who, passwd)
   return { LD_PRELOAD = PRELOAD, NSS_WRAPPER_PASSWD = passwd,
-    NSS_WRAPPER_GROUP = who.groups, PATH = PATH }
+    NSS_WRAPPER_GROUP = who.groups, PATH = account.PATH }
 end
 
 --- What commands of a login need to see the accounts of that passwd file: what sshd's own
@@ -132,7 +132,7 @@ local POSSIBLE = {
   end },
   { name = "mount", try = function(who, passwd, query)
     return core.sys.getuid() == 0
-      and output_of(mount_args(passwd, who, query), { PATH = PATH }, {})
+      and output_of(mount_args(passwd, who, query), { PATH = account.PATH }, {})
   end },
 }
 
@@ -190,9 +190,9 @@ function account.command(who, passwd, args)
     return { args = args, env = wrapper_env(who, passwd), uid = who.drop and who.uid or nil,
       gid = who.drop and who.gid or nil }
   elseif who.way == "mount" then
-    return { args = mount_args(passwd, who, args), env = { PATH = PATH } }
+    return { args = mount_args(passwd, who, args), env = { PATH = account.PATH } }
   end
-  return { args = args, env = { PATH = PATH } }
+  return { args = args, env = { PATH = account.PATH } }
 end
 
 return account

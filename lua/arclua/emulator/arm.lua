@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Azure Resource Manager: which resource a path means, and the checks that come before it, in
 -- ARM's order: api-version, token, subscription, type, provider, version, group, machine.
-local json = require "arclua.json"
 local arm_faults = require "arclua.emulator.arm_faults"
+local authorization = require "arclua.emulator.arm_authorization"
 local batch = require "arclua.emulator.arm_batch"
 local checks = require "arclua.emulator.arm_checks"
 local connectivity = require "arclua.emulator.arm_connectivity"
@@ -11,29 +11,26 @@ local extensions = require "arclua.emulator.arm_extensions"
 local graph = require "arclua.emulator.arm_graph"
 local machines = require "arclua.emulator.arm_machines"
 local operations = require "arclua.emulator.arm_operations"
+local providers = require "arclua.emulator.arm_providers"
 local reply = require "arclua.emulator.arm_reply"
 local resources = require "arclua.emulator.arm_resources"
+local run_commands = require "arclua.emulator.arm_run_commands"
 local scopes = require "arclua.emulator.arm_scopes"
 local text = require "arclua.emulator.text"
 
 local arm = {}
-
-local function provider(subscription)
-  local name = "Microsoft.HybridConnectivity"
-  return 200, {}, { id = ("/subscriptions/%s/providers/%s"):format(subscription.id, name),
-    namespace = name, registrationPolicy = "RegistrationRequired",
-    registrationState = subscription.registered and "Registered" or "NotRegistered",
-    resourceTypes = json.array {} }
-end
 
 local function not_allowed()
   return reply.fail(405, "MethodNotAllowed", "The emulator does not offer this method here.")
 end
 
 -- Paths, names in braces; method: the only one that is served (else the handler decides);
--- namespace and kind: for the checks. handle(state, request, at): at.s, at.g, ... as the path
+-- namespace and kind: for the checks; resource: what a right is needed for (or action, a function
+-- that gives the right). handle(state, request, at): at.s, at.g, ... as the path
 -- has them, at.subscription and at.machine what they mean. etag: its resources have ETags.
 local MACHINE_TYPE = "Microsoft.HybridCompute/machines"
+local CONNECT = "Microsoft.HybridConnectivity/"
+local EXTENSIONS = "Microsoft.HybridCompute/machines/extensions"
 local ROOT = "subscriptions/{s}"
 local MACHINES = "providers/microsoft.hybridcompute/machines"
 local GROUP = ROOT .. "/resourcegroups/{g}/"
@@ -63,14 +60,15 @@ local ROUTES = {
   { path = LOCATION .. "updatecenteroperationresults/{o}", method = "GET",
     handle = poll "updateCenterOperationResults" },
   { path = MACHINE .. "/extensions", method = "GET", namespace = "compute",
-    kind = "machines/extensions", handle = function(_, _, at)
+    kind = "machines/extensions", resource = EXTENSIONS, handle = function(_, _, at)
       return extensions.list(at.machine)
     end },
   { path = MACHINE .. "/extensions/{x}", namespace = "compute", kind = "machines/extensions",
-    etag = true, handle = function(state, request, at)
+    etag = true, resource = EXTENSIONS, handle = function(state, request, at)
       return extensions.one(state, at.machine, request, at.x)
     end },
   { path = MACHINE .. "/assesspatches", method = "POST", namespace = "compute", kind = "machines",
+    resource = "Microsoft.HybridCompute/machines/assessPatches",
     handle = function(state, request, at)
       return extensions.assess(state, at.machine, request)
     end },
@@ -88,51 +86,50 @@ local ROUTES = {
   { path = ROOT .. "/resourcegroups", method = "GET", handle = function(state, _, at)
     return scopes.groups(state, at.subscription.id)
   end },
-  { path = ROOT .. "/providers/microsoft.hybridconnectivity", method = "GET",
-    handle = function(_, _, at)
-      return provider(at.subscription)
-    end },
-  { path = ROOT .. "/providers/microsoft.hybridconnectivity/register", method = "POST",
-    handle = function(_, _, at)
-      at.subscription.registered = true
-      return provider(at.subscription)
-    end },
   { path = ROOT .. "/" .. MACHINES, method = "GET", namespace = "compute", kind = "machines",
+    resource = MACHINE_TYPE,
     handle = function(state, request, at)
       return machines.list(state, request, at.subscription.id, nil, at.type)
     end },
   { path = GROUP .. MACHINES, method = "GET", namespace = "compute", kind = "machines",
+    resource = MACHINE_TYPE,
     handle = function(state, request, at)
       return machines.list(state, request, at.subscription.id, at.g, at.type)
     end },
-  { path = GROUP .. MACHINES .. "/{m}", method = "GET", namespace = "compute", kind = "machines",
+  { path = GROUP .. MACHINES .. "/{m}", method = "GET", namespace = "compute",
+    kind = "machines", resource = MACHINE_TYPE,
     handle = function(state, _, at)
       return machines.get(state, at.machine)
     end },
   { path = GROUP .. MACHINES .. "/{m}/providers/{n}/virtualmachineinstances/{i}", method = "GET",
-    namespace = "compute", kind = "machines", handle = function(state, _, at)
+    namespace = "compute", kind = "machines", resource = MACHINE_TYPE,
+    handle = function(state, _, at)
       return machines.instance(state, at.machine, at.n, at.i)
     end },
   { path = "providers/microsoft.resourcegraph/resources", method = "POST",
     handle = graph.query },
-  { path = ENDPOINTS, namespace = "connect", kind = "endpoints",
+  { path = ENDPOINTS, namespace = "connect", kind = "endpoints", resource = CONNECT .. "endpoints",
     handle = function(state, request, at)
       return connectivity.endpoint(state, at.machine, request)
     end },
   { path = ENDPOINTS .. "/{e}", namespace = "connect", kind = "endpoints", etag = true,
+    resource = CONNECT .. "endpoints",
     handle = function(state, request, at)
       return connectivity.endpoint(state, at.machine, request, at.e)
     end },
   { path = ENDPOINTS .. "/{e}/listcredentials", method = "POST", namespace = "connect",
-    kind = "endpoints", handle = function(state, request, at)
+    kind = "endpoints", resource = CONNECT .. "endpoints/listCredentials",
+    handle = function(state, request, at)
       return connectivity.list_credentials(state, at.machine, request, at.e)
     end },
   { path = ENDPOINTS .. "/{e}/serviceconfigurations", namespace = "connect",
-    kind = "serviceConfigurations", handle = function(state, request, at)
+    kind = "serviceConfigurations", resource = CONNECT .. "endpoints/serviceConfigurations",
+    handle = function(state, request, at)
       return connectivity.service(state, at.machine, request, at.e)
     end },
   { path = ENDPOINTS .. "/{e}/serviceconfigurations/{n}", namespace = "connect",
-    kind = "serviceConfigurations", etag = true, handle = function(state, request, at)
+    kind = "serviceConfigurations", resource = CONNECT .. "endpoints/serviceConfigurations",
+    etag = true, handle = function(state, request, at)
       return connectivity.service(state, at.machine, request, at.e, at.n)
     end },
 }
@@ -164,6 +161,10 @@ local function split(path)
   return out
 end
 
+for _, room in ipairs { providers, run_commands } do
+  table.move(room.routes, 1, #room.routes, #ROUTES + 1, ROUTES)
+end
+
 for _, route in ipairs(ROUTES) do
   route.segments = split(route.path)
 end
@@ -192,6 +193,7 @@ local function find(segments)
       return route, at
     end
   end
+  return authorization.find(segments)
 end
 
 local function unknown(request)
@@ -211,19 +213,20 @@ local function check_subscription(state, segments, request, headers)
   return checks.throttled(state, subscription.id, request, headers)
 end
 
--- Group and machine that the path names.
-local function check_parents(state, at)
-  if not at.g then
-    return nil
-  elseif not state.groups[at.subscription.id .. "/" .. at.g:lower()] then
+-- The group that the path names.
+local function check_group(state, at)
+  if at.g and not state.groups[at.subscription.id .. "/" .. at.g:lower()] then
     return { reply.fail(404, "ResourceGroupNotFound",
       ("Resource group '%s' could not be found."):format(at.g), { cause = "gateway" }) }
-  elseif not at.m then
+  end
+end
+
+-- The machine that the path names.
+local function check_machine(state, at)
+  if not at.m then
     return nil
   end
-  local id = ("/subscriptions/%s/resourceGroups/%s/providers/%s/%s"):format(at.subscription.id,
-    at.g, at.type, at.m)
-  at.machine = state.by_id[id:lower()]
+  at.machine = state.by_id[checks.scope(at):lower()]
   if not at.machine then
     return { reply.fail(404, "ResourceNotFound", ("The Resource '%s/%s' under resource group '%s' "
       .. "was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix")
@@ -235,6 +238,14 @@ end
 local function check_request(state, segments, request, headers)
   return checks.version(request) or checks.token(state, request)
     or (segments[1] and check_subscription(state, segments, request, headers))
+end
+
+-- The checks that come before the provider's own, in ARM's order.
+local function check_place(state, request, route, at)
+  return (route.namespace == "connect" and checks.registered(at.subscription, request.method))
+    or checks.type_version(route.namespace, route.kind, request.query_table["api-version"])
+    or check_group(state, at) or checks.right(state, request, route, at)
+    or check_machine(state, at) or checks.lock(request, at)
 end
 
 local function handle(state, request, route, at)
@@ -263,9 +274,7 @@ function route_request(state, request, headers)
   end
   at.subscription = at.s and state.subscriptions[at.s:lower()]
   at.type = route.type or MACHINE_TYPE
-  refusal = (route.namespace == "connect" and checks.registered(at.subscription, request.method))
-    or checks.type_version(route.namespace, route.kind, request.query_table["api-version"])
-    or check_parents(state, at)
+  refusal = check_place(state, request, route, at)
   if refusal then
     return table.unpack(refusal)
   elseif route.method and route.method ~= request.method then

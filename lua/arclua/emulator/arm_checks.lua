@@ -5,12 +5,15 @@ local claims_challenge = require("arclua.emulator.claims").challenge
 local core = require "arclua.core"
 local json = require "arclua.json"
 local connectivity = require "arclua.emulator.arm_connectivity"
+local providers = require "arclua.emulator.arm_providers"
 local reply = require "arclua.emulator.arm_reply"
+local roles = require "arclua.emulator.roles"
 local text = require "arclua.emulator.text"
 local throttle = require "arclua.emulator.throttle"
 
 local checks = {}
 
+local MACHINES = "Microsoft.HybridCompute/machines"
 local OLDEST_COMPUTE = "2020-08-02"
 
 local function unauthorized(state, code, message, description)
@@ -106,7 +109,7 @@ end
 
 --- The provider's registration: 404 for reads, 409 for the rest.
 function checks.registered(subscription, method)
-  if subscription.registered then
+  if providers.state(subscription, "Microsoft.HybridConnectivity") == "Registered" then
     return nil
   elseif method == "GET" then
     return { reply.fail(404, "NoRegisteredProviderFound", "No registered resource provider "
@@ -120,6 +123,51 @@ function checks.registered(subscription, method)
   return { reply.fail(409, "MissingSubscriptionRegistration", message, { cause = "gateway",
     details = json.array { { code = "MissingSubscriptionRegistration", message = message,
       target = "Microsoft.HybridConnectivity" } } }) }
+end
+
+--- The ARM id of the machine, group or subscription that a path is about.
+---@param at { s: string?, g: string?, m: string?, scope: string? }
+---@return string
+function checks.scope(at)
+  if at.scope or not at.s then
+    return at.scope or "/"
+  end
+  local scope = "/subscriptions/" .. at.s
+  if at.g then
+    scope = scope .. "/resourceGroups/" .. at.g
+  end
+  return at.m and ("%s/providers/%s/%s"):format(scope, at.type or MACHINES, at.m) or scope
+end
+
+local VERBS = { GET = "read", PUT = "write", PATCH = "write", DELETE = "delete", POST = "action" }
+
+--- The caller's right to what the route does: 403. It comes before existence.
+function checks.right(state, request, route, at)
+  local action = route.action and route.action(request.method, at)
+    or route.resource and ("%s/%s"):format(route.resource, VERBS[request.method] or "action")
+  local scope = checks.scope(at)
+  if not action or roles.allowed(state, request.principal, scope, action) then
+    return nil
+  end
+  state.log:add("denied", { action = action, scope = scope })
+  return { reply.fail(403, "AuthorizationFailed", ("The client '%s' with object id '%s' does not "
+    .. "have authorization to perform action '%s' over scope '%s' or the scope is invalid. If "
+    .. "access was recently granted, please refresh your credentials."):format(request.principal,
+    request.principal, action, scope), { cause = "gateway" }) }
+end
+
+--- Locks: a read-only one forbids all but reading, also actions; 409.
+---@param at table  at.machine: the machine, when the path names one
+function checks.lock(request, at)
+  local lock = at.machine and at.machine.lock
+  if not lock or request.method == "GET" or lock ~= "ReadOnly" and request.method ~= "DELETE" then
+    return nil
+  end
+  local scope = at.machine.id
+  return { reply.fail(409, "ScopeLocked", ("The scope '%s' cannot perform %s operation because "
+    .. "following scope(s) are locked: '%s'. Please remove the lock and try again."):format(
+    scope .. request.path:sub(#scope + 1), request.method == "DELETE" and "delete" or "write",
+    scope), { cause = "gateway" }) }
 end
 
 --- The token buckets: 429. Sets the headers that tell what is left. scope: a subscription's ID, or

@@ -23,7 +23,7 @@ end
 local function system_data(item)
   return { createdBy = "emulator", createdByType = "Application",
     createdAt = reply.time(item.created), lastModifiedBy = "emulator",
-    lastModifiedByType = "Application", lastModifiedAt = reply.time(item.created) }
+    lastModifiedByType = "Application", lastModifiedAt = reply.time(item.changed or item.created) }
 end
 
 local function endpoint_resource(machine)
@@ -150,7 +150,7 @@ local function put_service(state, machine, name, request)
     return bad("properties.port must be a port number.")
   end
   local new = { name = name, service = service, port = port,
-    created = old and old.created or core.time() }
+    created = old and old.created or core.time(), changed = core.time() }
   machine.services[name:lower()] = new
   settle(state, machine)
   state.log:add("service-put", { machine = machine.name, port = port })

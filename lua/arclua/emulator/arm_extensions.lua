@@ -12,6 +12,9 @@ local NAMES = { "operationstatus", "operationresults" }
 local PATCH_NAMES = { "updateCenterOperationResults", "updateCenterOperationResults" }
 local RETRY_AFTER, PATCH_RETRY_AFTER = 15, 60
 local VERSION = "1.0.3069.1"
+local LINUX_ONLY = { aadsshloginforlinux = true }
+local FAILED = "Extension Message: Extension failed to install. Extension returned non-zero exit "
+  .. "code for Install: 23."
 
 local function place(machine)
   return ("subscriptions/%s/providers/Microsoft.HybridCompute/locations/%s"):format(
@@ -77,11 +80,29 @@ local function wanted(machine, body)
   return properties
 end
 
+-- Why the agent does not install it; nil: it does.
+local function obstacle(machine, one)
+  local agent = machine.agent_config
+  if machine.os == "windows" and LINUX_ONLY[one.type:lower()] then
+    return "Extension Message: the operating system is not supported."
+  elseif agent.extensions_enabled == false or agent.mode == "monitor" then
+    return "Extension Message: the agent's configuration does not allow extensions."
+  end
+  for _, blocked in ipairs(agent.blocklist or {}) do
+    if blocked:lower() == (one.publisher .. "/" .. one.type):lower() then
+      return "Extension Message: the agent's blocklist names the extension."
+    end
+  end
+  return machine.extension_fails and FAILED or nil
+end
+
 local function begin(state, machine, request, one, more)
   local spec = { style = "both", status = 202, retry_after = RETRY_AFTER, names = NAMES,
     finish = function()
-      one.state = "Succeeded"
-      return resource(machine, one)
+      one.message = obstacle(machine, one)
+      one.state = one.message and "Failed" or "Succeeded"
+      return resource(machine, one), one.message
+        and { code = "ExtensionOperationFailure", message = one.message }
     end,
     fail = function(code, message)
       one.state, one.message = "Failed", ("Extension Message: %s %s"):format(code, message)
@@ -159,13 +180,29 @@ end
 
 local METHODS = { GET = get, PUT = put, PATCH = patch, DELETE = delete }
 
---- GET .../extensions
-function extensions.list(machine)
+--- The machine's extensions as ARM shows them.
+function extensions.resources(machine)
   local value = json.array {}
   for i, one in ipairs(machine.extensions) do
     value[i] = resource(machine, one)
   end
-  return 200, {}, { value = value }
+  return value
+end
+
+--- Puts an extension on a machine, done.
+---@param spec { name: string, publisher: string, type: string, failed: boolean?, state: string?,
+---   version: string? }
+function extensions.add(machine, spec)
+  local _, at = find(machine, spec.name)
+  machine.extensions[at or #machine.extensions + 1] = { name = spec.name,
+    publisher = spec.publisher, type = spec.type, version = spec.version or VERSION,
+    state = spec.failed and "Failed" or spec.state or "Succeeded",
+    message = spec.failed and FAILED or nil }
+end
+
+--- GET .../extensions
+function extensions.list(machine)
+  return 200, {}, { value = extensions.resources(machine) }
 end
 
 --- .../extensions/{name}

@@ -214,11 +214,12 @@ local function answer(state, body)
   if not wanted then
     return table.unpack(refusal)
   end
-  local key = body.query .. "\0" .. table.concat(list_of(body.subscriptions), ",")
+  local key = table.concat({ request.principal, body.query,
+    table.concat(list_of(body.subscriptions), ",") }, "\0")
   local result = number and kept_result(state, key, number)
   if not result then
     local failure
-    result, failure = kql.run(body.query, tables.of(state, wanted))
+    result, failure = kql.run(body.query, tables.of(state, wanted, request.principal))
     if not result then
       return bad_query(failure)
     end

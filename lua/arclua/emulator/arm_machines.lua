@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Microsoft.HybridCompute/machines: lists and single machines.
-local json = require "arclua.json"
+local extensions = require "arclua.emulator.arm_extensions"
 local reply = require "arclua.emulator.arm_reply"
 local shape = require "arclua.emulator.machine_shape"
 local text = require "arclua.emulator.text"
@@ -15,24 +15,13 @@ local INSTANCES = {
   ["microsoft.azurestackhci"] = { name = "Microsoft.AzureStackHCI", kinds = { HCI = true } },
 }
 
--- The extensions of a machine as resources.
-local function extensions(machine)
-  local list = json.array {}
-  for i, one in ipairs(machine.extensions) do
-    list[i] = { id = machine.id .. "/extensions/" .. one.name, name = one.name,
-      type = machine.type .. "/extensions", location = machine.location,
-      properties = shape.extension(one) }
-  end
-  return list
-end
-
 local function resource(state, machine, single)
   return {
     id = machine.id, name = machine.name, location = machine.location, tags = machine.tags,
     type = machine.type, kind = machine.kind,
     identity = { type = "SystemAssigned", principalId = machine.vm_id, tenantId = state.tenant },
     properties = shape.properties(state, machine),
-    resources = single and shape.is_server(machine) and extensions(machine) or nil,
+    resources = single and shape.is_server(machine) and extensions.resources(machine) or nil,
   }
 end
 

@@ -14,7 +14,9 @@ local FOREIGN = "https://management.evil.example"
 ---@field body any                  of the first answer
 ---@field retry_after integer       seconds, as Azure asks for; shortened for a short operation
 ---@field names string[]            of its links: state, result
----@field finish fun(): any         called at its end when it succeeds; gives the result
+---@field finish fun(): any, table?  called at its end when no fault ends it; gives the result, or
+---   with an error { code, message } what remains of it: then it has failed
+---@field over (fun(): boolean)?     whether it has ended; default: its time is over
 ---@field fail fun(code: string, message: string)?  called at its end when it fails
 ---@field empty boolean?            the result has no body
 
@@ -98,7 +100,8 @@ local function finish(state, op)
       op.spec.fail(op.error and op.error.code or op.status, op.error and op.error.message or "")
     end
   else
-    op.status, op.result = "Succeeded", op.spec.finish()
+    op.result, op.error = op.spec.finish()
+    op.status = op.error and "Failed" or "Succeeded"
   end
   state.log:add("operation-end", { machine = op.machine, id = op.id, status = op.status })
 end
@@ -107,7 +110,11 @@ end
 function operations.settle(state)
   local now, running = core.now(), {}
   for _, op in ipairs(state.running) do
-    if op.fault ~= "never" and now >= op.ends then
+    local over = now >= op.ends
+    if op.spec.over then
+      over = op.spec.over()
+    end
+    if op.fault ~= "never" and over then
       finish(state, op)
     else
       running[#running + 1] = op

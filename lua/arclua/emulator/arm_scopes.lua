@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The cloud itself, its tenant, subscriptions and groups, as ARM shows them.
 local json = require "arclua.json"
+local roles = require "arclua.emulator.roles"
 
 local scopes = {}
 
@@ -22,11 +23,13 @@ function scopes.metadata(state)
     suffixes = {} }
 end
 
---- GET of all subscriptions.
-function scopes.subscriptions(state)
+--- GET of the subscriptions in which the caller has a role.
+function scopes.subscriptions(state, request)
   local value = json.array {}
-  for i, s in ipairs(state.subscriptions) do
-    value[i] = scopes.subscription(state, s)
+  for _, s in ipairs(state.subscriptions) do
+    if roles.sees(state, request.principal, s.id) then
+      value[#value + 1] = scopes.subscription(state, s)
+    end
   end
   return 200, {}, { value = value, count = { type = "Total", value = #value } }
 end

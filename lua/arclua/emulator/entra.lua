@@ -81,13 +81,14 @@ local function resource_of(cloud, scope, certificate)
 end
 
 local function check_client(state, form)
+  local app = state.apps[form.client_id or ""]
   if not form.grant_type then
     return { 400, "invalid_request", 900144,
       "The request body must contain the following parameter: 'grant_type'." }
   elseif form.grant_type ~= "client_credentials" then
     return { 400, "unsupported_grant_type", 70003,
       "The app requested an unsupported grant type." }
-  elseif form.client_id ~= state.client_id then
+  elseif form.client_id ~= state.client_id and not app then
     return { 400, "unauthorized_client", 700016, ("Application with identifier '%s' was not "
       .. "found in the directory."):format(text.plain(form.client_id or "", 100)) }
   elseif form.client_assertion then
@@ -95,22 +96,24 @@ local function check_client(state, form)
   elseif not form.client_secret then
     return { 401, "invalid_client", 7000218, "The request body must contain the following "
       .. "parameter: 'client_assertion' or 'client_secret'." }
-  elseif not core.crypto.equal(form.client_secret, state.client_secret) then
+  elseif not core.crypto.equal(form.client_secret, app and app.secret
+    or state.client_secret) then
     return { 401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the "
       .. "secret being sent in the request is the client secret value, not the client secret "
       .. "ID." }
   end
 end
 
-local function issue(state, resource, lifetime, more)
+local function issue(state, resource, lifetime, more, app)
+  app = app or state
   local now = math.floor(state.faults:time())
   more = more or {}
   local header = json.encode { alg = "RS256", typ = "JWT", kid = state.kid }
   local claims = json.encode {
     aud = resource, iss = ("%s/%s/v2.0"):format(state.cloud.authority, state.tenant), iat = now,
     nbf = more.nbf or now - SKEW, xms_cc = more.xms_cc, exp = now + math.floor(lifetime),
-    appid = state.client_id, appidacr = "1", idtyp = "app", oid = state.object_id,
-    sub = state.object_id,
+    appid = app.client_id, appidacr = "1", idtyp = "app", oid = app.object_id,
+    sub = app.object_id,
     tid = state.tenant, uti = core.crypto.base64url(core.crypto.random(16)), ver = "1.0",
   }
   return core.crypto.jwt_sign(state.key, header, claims)
@@ -178,7 +181,8 @@ local function token(state, tenant, request)
     return 200, {}, certificate
   end
   local lifetime = state.token_lifetime
-  local jwt = issue(state, resource, request.lifetime or lifetime, more)
+  local jwt = issue(state, resource, request.lifetime or lifetime, more,
+    state.apps[form.client_id])
   state.log:add("token", { client_id = form.client_id, resource = resource,
     claims = form.claims })
   return 200, {}, { token_type = "Bearer", expires_in = math.floor(lifetime),

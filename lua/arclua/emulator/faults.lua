@@ -49,6 +49,7 @@
 -- arm      answer          status = N, code = TEXT, message = TEXT, retry_after = SECONDS,
 --                          body = TEXT (instead of the error's JSON)
 --          drop            the connection is reset
+--          lost            the request is carried out, then the connection is reset
 --          slow            the answer comes `delay` (to `upto`) seconds later
 --          black-hole      no answer
 --          short-lived     credentials of a relay end after `lifetime` seconds (0)
@@ -86,7 +87,7 @@ local KINDS = {
   node = "restart",
   clock = "skew",
   machine = "offline",
-  arm = "answer drop slow black-hole short-lived challenge loop foreign-link deferred",
+  arm = "answer drop lost slow black-hole short-lived challenge loop foreign-link deferred",
   operation = "fail cancel never gone rotate foreign-link",
   entra = "answer drop slow black-hole short-lived",
   certificate = "expired foreign short-lived",

@@ -3,6 +3,7 @@
 local json = require "arclua.json"
 local kql = require "arclua.emulator.kql"
 local reply = require "arclua.emulator.arm_reply"
+local roles = require "arclua.emulator.roles"
 local shape = require "arclua.emulator.machine_shape"
 
 local tables = {}
@@ -43,10 +44,24 @@ local function add_extensions(state, machine, rows)
   end
 end
 
-local function resources(state, wanted)
-  local rows = {}
+local READ = "Microsoft.HybridCompute/machines/read"
+
+-- Whether the caller may read a machine: rights of the subscription are rights on all of it.
+local function reader(state, principal)
+  local all = {}
+  return function(machine)
+    local id = machine.subscription
+    if all[id] == nil then
+      all[id] = roles.allowed(state, principal, "/subscriptions/" .. id, READ)
+    end
+    return all[id] or roles.allowed(state, principal, machine.id, READ)
+  end
+end
+
+local function resources(state, wanted, principal)
+  local rows, may = {}, reader(state, principal)
   for _, machine in ipairs(state.machines) do
-    if wanted(machine.subscription) then
+    if wanted(machine.subscription) and may(machine) then
       rows[#rows + 1] = machine_row(state, machine)
       add_extensions(state, machine, rows)
     end
@@ -54,10 +69,10 @@ local function resources(state, wanted)
   return rows
 end
 
-local function containers(state, wanted)
+local function containers(state, wanted, principal)
   local rows = {}
   for _, one in ipairs(state.subscriptions) do
-    if wanted(one.id) then
+    if wanted(one.id) and roles.sees(state, principal, one.id) then
       rows[#rows + 1] = row(state, { id = "/subscriptions/" .. one.id, name = one.name,
         type = "microsoft.resources/subscriptions", subscription = one.id,
         properties = { state = "Enabled" } })
@@ -76,10 +91,10 @@ local function containers(state, wanted)
 end
 
 -- What the machine's last assessment found; those with an agent that is connected have one.
-local function patches(state, wanted)
-  local rows = {}
+local function patches(state, wanted, principal)
+  local rows, may = {}, reader(state, principal)
   for _, machine in ipairs(state.machines) do
-    if wanted(machine.subscription) and shape.is_server(machine)
+    if wanted(machine.subscription) and may(machine) and shape.is_server(machine)
       and machine.status == "Connected" then
       local n = machine.index
       rows[#rows + 1] = row(state, { id = machine.id .. "/patchAssessmentResults/latest",
@@ -93,12 +108,17 @@ local function patches(state, wanted)
   return rows
 end
 
-local function assignments(state, wanted)
+local function assignments(state, wanted, principal)
   local rows = {}
-  for _, one in ipairs(state.role_assignments or {}) do
-    if wanted(one.subscription) then
-      rows[#rows + 1] = row(state, { id = one.id, name = one.name, subscription = one.subscription,
-        type = "microsoft.authorization/roleassignments", properties = one.properties })
+  for _, one in ipairs(roles.all(state)) do
+    local id = one.scope:match "^/subscriptions/([^/]+)"
+    if id and wanted(id) and roles.sees(state, principal, id) then
+      rows[#rows + 1] = row(state, { name = one.name, subscription = id,
+        id = one.scope .. "/providers/Microsoft.Authorization/roleAssignments/" .. one.name,
+        type = "microsoft.authorization/roleassignments", properties = { scope = one.scope,
+          principalId = one.principal, principalType = one.kind or "ServicePrincipal",
+          roleDefinitionId = "/providers/Microsoft.Authorization/RoleDefinitions/"
+            .. one.role.id } })
     end
   end
   return rows
@@ -107,12 +127,13 @@ end
 local OPEN = { resources = resources, resourcecontainers = containers,
   patchassessmentresources = patches, authorizationresources = assignments }
 
---- The tables for kql.run, of the subscriptions for which wanted(id).
-function tables.of(state, wanted)
+--- The tables for kql.run, of the subscriptions for which wanted(id), as the principal may see
+--- them.
+function tables.of(state, wanted, principal)
   local out = {}
   for name, open in pairs(OPEN) do
     out[name] = function()
-      return open(state, wanted), kql.columns(COLUMNS)
+      return open(state, wanted, principal), kql.columns(COLUMNS)
     end
   end
   return out

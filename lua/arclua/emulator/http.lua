@@ -69,7 +69,12 @@ end
 local function answer(emulator, service, conn, request)
   local status, headers, body = service.handle(emulator.state, request)
   if not status then -- headers is the fault
-    if not http.act(conn, headers, emulator.state.faults:delay(headers)) then
+    if headers.kind == "lost" then
+      request.spared = true
+      service.handle(emulator.state, request)
+      conn:abort()
+      return false
+    elseif not http.act(conn, headers, emulator.state.faults:delay(headers)) then
       return false
     end
     request.spared = true

@@ -6,6 +6,7 @@ local json = require "arclua.json"
 local arm = require "arclua.emulator.arm"
 local az = require "arclua.emulator.az"
 local entra = require "arclua.emulator.entra"
+local environment = require "arclua.emulator.environment"
 local faults = require "arclua.emulator.faults"
 local files = require "arclua.emulator.files"
 local http = require "arclua.emulator.http"
@@ -19,11 +20,9 @@ local relay = require "arclua.emulator.relay"
 local signin = require "arclua.emulator.signin"
 local state = require "arclua.emulator.state"
 local throttle = require "arclua.emulator.throttle"
-local users = require "arclua.emulator.users"
 
 local emulator = {}
 
-local DOMAIN = "arc.localhost"
 local NAMESPACE = "azgn-emulator"
 local IDLE = 120 -- seconds without a frame after which a listener's data connection ends
 local PARTING = 30 -- seconds for all to end at stop
@@ -36,6 +35,7 @@ local OPTIONS = {
   bound = "boolean", profile = "string", domain = "string", windows = "integer",
   operation_time = "number",
   machine_agent = "string", relay_host = "string", bridge = "table", sign_in = "string",
+  provider_delay = "number", roles = "table", defects = "table", regions = "table",
   login = "string", az = "string", alike = "integer",
 }
 
@@ -49,48 +49,6 @@ local OPTIONS = {
 local Emulator = {}
 Emulator.__index = Emulator
 Emulator.__name = "arclua.emulator"
-
-local function host_names(domain)
-  domain = domain or DOMAIN
-  return { domain = domain, login = "login." .. domain, management = "management." .. domain,
-    relay = NAMESPACE .. "." .. domain }
-end
-
-local function fill_cloud(self)
-  local s, port, names = self.state, self.port, self.names
-  s.cloud = {
-    name = "arclua-emulator",
-    authority = ("https://%s:%d"):format(names.login, port),
-    resource_manager = ("https://%s:%d"):format(names.management, port),
-    audience = "https://" .. names.management,
-    relay_suffix = ("%s:%d"):format(names.domain, port),
-    ssh_scope = ("https://pas.%s/CheckMyAccess/Linux/.default"):format(names.domain),
-    ca = self.client_dir .. "/ca.pem",
-    credential = "environment",
-  }
-  s.relay_namespace, s.relay_host = NAMESPACE, names.relay
-  s.relay_hosts = { [names.relay] = true, localhost = true, [self.advertise] = true }
-end
-
-local function no_proxy(domain)
-  local old = os.getenv "NO_PROXY" or os.getenv "no_proxy" or ""
-  return (old ~= "" and old .. "," or "") .. domain .. ",." .. domain
-end
-
-local function fill_env(self)
-  local s, dir = self.state, self.client_dir
-  self.cloud = dir .. "/cloud.json"
-  self.env = {
-    ARCLUA_CLOUD = self.cloud,
-    AZURE_TENANT_ID = s.tenant, AZURE_CLIENT_ID = s.client_id,
-    AZURE_AUTHORITY_HOST = s.cloud.authority,
-    ARCLUA_USER = self.who.user, ARCLUA_IDENTITY = dir .. "/id_ed25519",
-    ARCLUA_KNOWN_HOSTS = dir .. "/known_hosts", ARCLUA_SSH_CONFIG = "none",
-    ARCLUA_STATE = dir .. "/state", ARCLUA_ENCRYPT = "never",
-    ARCLUA_EMULATOR_SIGNIN = users.page(s),
-    NO_PROXY = no_proxy(self.names.domain),
-  }
-end
 
 local function write_listeners(self)
   local lines = listeners.describe(self)
@@ -119,8 +77,8 @@ local function listen(self, port)
   if next(self.state.relays) then -- outsiders find localhost, and need not find names below it
     self.services.localhost, self.services[self.advertise] = relay, relay
   end
-  fill_cloud(self)
-  fill_env(self)
+  environment.cloud(self, NAMESPACE)
+  environment.fill(self)
   return files.all {
     function() return core.sys.write_file(self.state.cloud.ca, made.ca, 384) end,
     function() return core.sys.write_file(self.cloud, json.encode(self.state.cloud), 384) end,
@@ -147,31 +105,57 @@ local function run(self, opts)
   }
 end
 
+-- A task of the emulator's own, which stop ends.
+local function start_task(self, fn, ...)
+  local task
+  task = core.spawn(function(...)
+    local ok, why = pcall(fn, ...)
+    self.open[task] = nil
+    if not ok then
+      self.log:add("error", { message = tostring(why) })
+    end
+  end, ...)
+  self.open[task] = task
+end
+
+local function add_faults(self, list)
+  for _, fault in ipairs(list) do
+    self.state.faults:add(fault)
+  end
+end
+
 -- An emulator that does not run yet.
 local function new(opts)
   local self = setmetatable({ open = {}, links = {}, node_up = 0, bound = opts.bound,
-    names = host_names(opts.domain), listeners = {}, pendings = {},
+    names = environment.names(opts.domain, NAMESPACE), listeners = {}, pendings = {},
     advertise = (opts.relay_host or "localhost"):lower(), dice = faults.new(opts.seed),
     bridge_rules = opts.bridge or { idle = IDLE },
     wants_az = az.wanted(opts) }, Emulator)
   self.log = log.new(opts.log_file)
   self.state = state.new(opts)
   self.state.log = self.log
+  self.state.run_script = function(m, spec)
+    return machine.run_script(self, m, spec)
+  end
+  self.state.start_task = function(fn, ...)
+    return start_task(self, fn, ...)
+  end
   self.state.faults = faults.new(opts.seed, self.log)
   operations.prepare(self.state, opts.operation_time)
   self.state.throttle = throttle.new(opts.throttle or "off")
-  for _, fault in ipairs(opts.faults or {}) do
-    self.state.faults:add(fault)
-  end
+  add_faults(self, opts.faults or {})
+  add_faults(self, self.state.broken)
   return self
 end
 
 ---@class arclua.EmulatorOptions
 ---@field machines integer|table[]|nil  how many (3), or a list of { name, group, subscription, os,
 ---   tags, status, setup, ssh_port, profile, program, shell, agent, login, location, kind, type,
----   agent_version, extensions, age }; program: a list of words that answers a connection instead
----   of sshd; shell: of Windows, "cmd" (default) or "powershell"; kind: "VMware" ...; extensions:
----   list of { name, publisher, type, version, state }; age: seconds that it has had its status
+---   agent_version, agent_config, extensions, age, defects }; program: a list of words that answers
+---   a connection instead of sshd; shell: of Windows, "cmd" (default) or "powershell"; kind:
+---   "VMware" ...; agent_config: { mode, extensions_enabled, incoming, ports, blocklist };
+---   extensions: a list of { name, publisher, type, version, state }; age: seconds that it has had
+---   its status
 ---@field alike integer?                of a number of machines the first so many are alike, Linux
 ---   and connected (1000); those behind them are mixed, by the seed
 ---@field windows integer?              so many Windows-like machines behind them (0)
@@ -187,7 +171,12 @@ end
 ---@field page_size integer?            machines on a page of ARM's lists (100)
 ---@field operation_time number?        seconds that ARM's long-running operations take (1)
 ---@field registered boolean?           the provider is registered (default true)
----@field registration_delay number?    seconds that registering takes
+---@field registration_delay number?    seconds until an agent has heard of a change (0)
+---@field provider_delay number?        seconds that registering a provider takes (0)
+---@field roles string[]?               of the application and the person; default Owner and
+---   Virtual Machine Administrator Login
+---@field regions string[]?             where Microsoft.HybridConnectivity is; default everywhere
+---@field defects table?                { [machine's name] = defect or list of defects }
 ---@field token_lifetime number?        seconds
 ---@field rendezvous number?            seconds that an agent has to accept (30)
 ---@field sign_in string?              what env signs in with: "secret" (default), "certificate",
@@ -278,6 +267,22 @@ function Emulator:machine(name)
     error("the emulator has no machine '" .. tostring(name) .. "'", 2)
   end
   return found
+end
+
+--- Another application that signs in with a secret: what a client needs in its environment. Its
+--- roles are given at a scope, by default everywhere.
+--- Raises: an unknown role.
+---@param spec { roles: string[]?, scope: string? }
+---@return table<string, string> env, string object_id
+function Emulator:principal(spec)
+  local own, object_id = signin.principal(self.state, spec.roles or {}, spec.scope or "/")
+  local env = {}
+  for _, source in ipairs { self.env, own } do
+    for name, value in pairs(source) do
+      env[name] = value
+    end
+  end
+  return env, object_id
 end
 
 --- The home directory of a machine's logins: what commands write there can be read here.

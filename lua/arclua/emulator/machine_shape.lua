@@ -68,11 +68,22 @@ local function network(m)
         subnet = { addressPrefix = "2001:db8:10::/64" } } } } } }
 end
 
+local function blocked(list)
+  local out = json.array {}
+  for i, name in ipairs(list or {}) do
+    local publisher, kind = name:match "^([^/]*)/(.*)$"
+    out[i] = { publisher = publisher, type = kind }
+  end
+  return out
+end
+
+-- What `azcmagent config` says on the machine.
 local function configuration(m)
-  return { proxyUrl = "", incomingConnectionsPorts = json.array {},
-    extensionsAllowList = json.array {}, extensionsBlockList = json.array {},
-    proxyBypass = json.array {}, extensionsEnabled = "true", guestConfigurationEnabled = "true",
-    configMode = m.monitor and "monitor" or "full" }
+  local config = m.agent_config
+  return { proxyUrl = "", incomingConnectionsPorts = json.array(config.ports or {}),
+    extensionsAllowList = json.array {}, extensionsBlockList = blocked(config.blocklist),
+    proxyBypass = json.array {}, extensionsEnabled = tostring(config.extensions_enabled ~= false),
+    guestConfigurationEnabled = "true", configMode = config.mode or "full" }
 end
 
 local RUNNING = { status = "running", startupType = "automatic" }
@@ -91,6 +102,7 @@ local SERVER = {
   osSku = function(m) return system(m).sku end,
   osType = function(m) return m.os end,
   osEdition = constant "N/A",
+  privateLinkScopeResourceId = function(m) return m.private_link end,
   osProfile = function(m) return { computerName = m.name } end,
   vmId = function(m) return m.vm_id end,
   vmUuid = function(m) return m.vm_id:upper() end,

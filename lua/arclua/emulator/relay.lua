@@ -75,7 +75,7 @@ local function troubled(emulator, conn, its)
     return true
   end
   if faults:active("machine", "offline", name) or core.now() < emulator.node_up
-    or its.machine.status ~= "Connected" then
+    or its.machine.status ~= "Connected" or its.machine.agent_config.incoming == false then
     refuse(emulator, conn, its, 404, call.NO_LISTENER)
     return true
   end

@@ -3,6 +3,7 @@
 local assertions = require "arclua.emulator.assertions"
 local core = require "arclua.core"
 local identity = require "arclua.emulator.identity"
+local roles = require "arclua.emulator.roles"
 
 local signin = {}
 
@@ -133,6 +134,22 @@ function signin.make(state, way)
     state.sign_in.make(state)
   end
   return true
+end
+
+--- Makes another application with a secret: its variables, its object ID.
+--- Raises: an unknown role.
+---@param names string[]  of roles
+---@param scope string    "/" or a resource ID
+---@return table<string, string>, string
+function signin.principal(state, names, scope)
+  local app = { client_id = core.crypto.uuid(), object_id = core.crypto.uuid(),
+    secret = core.crypto.base64url(core.crypto.random(30)) }
+  state.apps[app.client_id] = app
+  for _, name in ipairs(names) do
+    local role = roles.find(name) or error("there is no role '" .. tostring(name) .. "'", 0)
+    roles.assign(state, role, app.object_id, scope)
+  end
+  return { AZURE_CLIENT_ID = app.client_id, AZURE_CLIENT_SECRET = app.secret }, app.object_id
 end
 
 --- Ends what it has opened.

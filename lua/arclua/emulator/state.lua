@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- What exists in the emulated cloud: one tenant, subscriptions, groups, machines.
 local core = require "arclua.core"
+local defects = require "arclua.emulator.defects"
 local estate = require "arclua.emulator.estate"
 local passwords = require "arclua.emulator.passwords"
 local profile = require "arclua.emulator.profile"
+local providers = require "arclua.emulator.arm_providers"
+local roles = require "arclua.emulator.roles"
 local users = require "arclua.emulator.users"
 
 local state = {}
@@ -14,6 +17,7 @@ local SUBSCRIPTION = "a5c1e000-0000-4000-8000-%012d"
 local LOCATION = "westeurope"
 state.MACHINES = "Microsoft.HybridCompute/machines"
 state.LISTENER = "listener" -- the rule by which outsiders listen
+local SET_UP = 86400 -- seconds before the start that machines were set up
 local RENDEZVOUS = 30 -- seconds that a listener has to accept a sender
 
 local NAME = "^[%w%-_%.]+$"
@@ -67,11 +71,11 @@ end
 
 local function set_up(machine, setup)
   if setup ~= "none" then
-    machine.endpoint = { name = "default", created = core.time(), ready = 0 }
+    machine.endpoint = { name = "default", created = core.time() - SET_UP, ready = 0 }
   end
   if setup == "ready" then
     machine.services.ssh = { name = "SSH", service = "SSH", port = machine.ssh_port,
-      created = core.time() }
+      created = core.time() - SET_UP }
   end
 end
 
@@ -108,12 +112,14 @@ end
 
 -- What Azure reports of a machine, beside its status.
 local function report(machine, spec)
-  for _, name in ipairs { "kind", "system", "agent_version", "site", "monitor" } do
+  for _, name in ipairs { "kind", "system", "agent_version", "site" } do
     machine[name] = spec[name]
   end
   machine.type = spec.type or state.MACHINES
   machine.location = spec.location or LOCATION
-  machine.extensions = spec.extensions or {}
+  machine.extensions, machine.run_commands = {}, {}
+  machine.agent_config = spec.agent_config
+    or spec.monitor and { mode = "monitor", incoming = false } or {}
   machine.changed = core.time() - (spec.age or 0)
 end
 
@@ -155,23 +161,43 @@ function state.make_secrets(s)
   return true
 end
 
---- What exists, for the options of emulator.start; still without secrets.
-function state.new(opts)
-  local sender = "sender" .. os.date("!%Y%m%d")
-  local s = {
+-- What the application and the person may do: by default everything, and signing in with Entra.
+local ROLES = { "Owner", "Virtual Machine Administrator Login" }
+
+local function give_roles(s, names)
+  for _, name in ipairs(names) do
+    local role = roles.find(name) or error("there is no role '" .. tostring(name) .. "'", 0)
+    roles.assign(s, role, s.object_id, "/")
+    roles.assign(s, role, s.users.oid, "/", { kind = "User" })
+  end
+end
+
+-- What is there before any machine.
+local function tenant(opts)
+  local sender = "sender" .. os.date "!%Y%m%d"
+  return {
     tenant = TENANT, client_id = core.crypto.uuid(), object_id = core.crypto.uuid(),
     relay_key_name = sender, rules = { [sender] = { claim = "Send" },
       [state.LISTENER] = { claim = "Listen" } }, agent = opts.machine_agent, login = opts.login,
-    token_lifetime = opts.token_lifetime or 3599, page_size = opts.page_size or 100,
-    registration_delay = opts.registration_delay or 0, setup = opts.setup or "ready",
-    rendezvous = opts.rendezvous or RENDEZVOUS,
     subscriptions = {}, groups = {}, group_list = {}, machines = {}, by_id = {}, by_name = {},
     users = users.new(), relays = {}, last_ns = 0, profile = profile.find(opts.profile),
+    assignments = {}, fresh = {}, apps = {}, regions = opts.regions,
   }
+end
+
+local DEFAULTS = { token_lifetime = 3599, page_size = 100, registration_delay = 0,
+  provider_delay = 0, setup = "ready", rendezvous = RENDEZVOUS }
+
+--- What exists, for the options of emulator.start; still without secrets.
+function state.new(opts)
+  local s = tenant(opts)
+  for name, value in pairs(DEFAULTS) do
+    s[name] = opts[name] or value
+  end
   for i = 1, opts.subscriptions or 1 do
     local id = SUBSCRIPTION:format(i)
     s.subscriptions[i] = { id = id, name = "arclua emulator " .. i,
-      registered = opts.registered ~= false }
+      providers = providers.new(opts.registered ~= false) }
     s.subscriptions[id] = s.subscriptions[i]
   end
   local specs = opts.machines or 3
@@ -182,6 +208,8 @@ function state.new(opts)
   for _, spec in ipairs(specs) do
     state.add_machine(s, spec)
   end
+  give_roles(s, opts.roles or ROLES)
+  defects.apply(s, specs, opts.defects)
   return s
 end
 
