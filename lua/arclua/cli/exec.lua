@@ -24,6 +24,10 @@ no machines selected: name some, select them, or say --all. For example:
   arclua exec -g 'rg-prod*' --tag role=web -- systemctl is-active nginx
   arclua exec --all -- 'df -h / | tail -1']]
 
+-- What people do not expect of Run Command.
+local SEEN = "warning: every Reader of these machines can see the script and its output until it "
+  .. "has ended; values of --env are hidden from them"
+
 local NO_COMMAND = "no command: put it after --, for example: arclua exec web-01 -- uptime"
 
 local function parser()
@@ -115,7 +119,8 @@ local function run(values, words)
   local filled, err = settings.fill(values, SETTINGS)
   local opts
   if filled then
-    opts, err = options.fleet(filled)
+    -- What the environment says of connections is no wish of this command line.
+    opts, err = options.fleet(values.via and values or filled)
   end
   if not opts then
     return command.fail(err)
@@ -134,6 +139,9 @@ local function run(values, words)
   ok, status = command.confirm("exec", list, values.yes, machines:expected())
   if not ok then
     return status
+  end
+  if values.via then
+    output.standard(2):line(SEEN)
   end
   local hooks, finish = modes[mode_of(filled)](values)
   tell_waits(hooks, list)
@@ -177,6 +185,27 @@ local function wrong_way(values)
   return nil
 end
 
+-- What Run Command cannot honour.
+local FOR_SSH = { "entra", "user", "identity", "port", "ask_pass", "host_key_policy", "ssh_config", "direct",
+  "jump", "connect_timeout", "retries", "enable", "replace", "try_disconnected", "sudo", "stdin",
+  "pty" }
+
+-- What is wrong with --via.
+local function wrong_road(values)
+  if not values.via then
+    return values.as_root and "option '--as-root' is for --via run-command; as root by SSH: --sudo"
+      or nil
+  end
+  for _, name in ipairs(FOR_SSH) do
+    if is_given(values[name]) then
+      return ("option '--%s' is for SSH: Run Command cannot honour it"):format(
+        (name:gsub("_", "-")))
+    end
+  end
+  return not values.as_root and "Run Command runs the command as root (on Windows as "
+    .. "LocalSystem): say --as-root when that is meant" or nil
+end
+
 -- What is wrong with the line as a whole, nil when nothing is.
 local function wrong(values, words)
   if not select_.is_given(values) then
@@ -188,7 +217,7 @@ local function wrong(values, words)
   elseif values.gather and values.output and values.output ~= "grouped" then
     return ("option '-b' and '--output %s' exclude each other"):format(escape.text(values.output))
   end
-  return wrong_login(values) or wrong_way(values)
+  return wrong_road(values) or wrong_login(values) or wrong_way(values)
 end
 
 function exec.run(argv, base)

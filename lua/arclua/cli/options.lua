@@ -121,6 +121,9 @@ function options.add_fleet(parser)
       :convert(setting("--retries", "retries")),
     parser:flag("--enable", "Set machines up for SSH where that is missing."),
     parser:flag("--replace", "With --enable and --port: change the port for all users."),
+    parser:option("--via", "run-command: by ARM's Run Command, not by SSH; needs --as-root.")
+      :argname "ROAD":convert(convert.option("--via", convert.one_of "run-command")),
+    parser:flag("--as-root", "With --via run-command: that it runs as root is meant."),
     parser:flag("--try-disconnected", "Dial machines whose agent is not connected."),
     parser:flag("--skip-disconnected", "Leave such machines out."))
   parser:group("How to run",
@@ -233,7 +236,8 @@ function options.fleet(values)
     enable = values.enable, replace = values.replace, parallel = values.parallel,
     try_disconnected = values.try_disconnected, skip_disconnected = values.skip_disconnected,
     timeout = values.timeout, deadline = values.deadline, sudo = values.sudo,
-    env = environment(values.env), stdin = stdin, pty = values.pty,
+    env = environment(values.env), stdin = stdin, pty = values.pty, via = values.via,
+    as_root = values.as_root,
   }
 end
 

@@ -6,6 +6,7 @@ local real = require "arclua.core"
 local destination = require "arclua.openssh.destination"
 local errors = require "arclua.errors"
 local login = require "arclua.openssh.login"
+local run_command = require "arclua.fleet.run_command"
 local record = require "arclua.fleet.record"
 local reports = require "arclua.report"
 local settings = require "arclua.settings"
@@ -33,6 +34,9 @@ local fleet = {}
 ---@field on_output fun(machine, stream: "stdout"|"stderr", chunk: string)?  then nothing is kept
 ---@field on_result fun(result: arclua.Result)?
 ---@field on_wait fun(machine, text: string)?  while a machine's agent is being waited for
+---@field via string?                "run-command": by ARM's Run Command instead of SSH, see
+---   docs/exec.md; as_root must be true then
+---@field as_root boolean?           that the command runs as root is meant
 ---@field azure arclua.Azure?        to find machines given by name; default: arc.login()
 ---@field direct boolean?            names are hosts [USER@]HOST[:PORT], reached without Azure
 
@@ -41,7 +45,7 @@ local RULES = {
   try_disconnected = "boolean", skip_disconnected = "boolean", sudo = "boolean", env = "table",
   stdin = "string", pty = "boolean", max_output = "integer", on_output = "function",
   on_result = "function", on_wait = "function", azure = "table", connect = "function",
-  primitives = "table", direct = "boolean",
+  primitives = "table", direct = "boolean", via = "string", as_root = "boolean",
 }
 
 local DEFAULTS = { parallel = 64, retries = 2 }
@@ -66,6 +70,8 @@ local function complete(base, more)
   end
   if opts.parallel and opts.parallel < 1 then
     error("option 'parallel': a number from 1 expected, got " .. opts.parallel, 3)
+  elseif opts.via and opts.via ~= run_command.NAME then
+    error("option 'via': run-command expected, got " .. opts.via, 3)
   end
   return opts
 end
@@ -175,8 +181,12 @@ local function check_entra(targets, context)
   return true
 end
 
--- What the connections share, with the password of the run: context | nil, err.
+-- What the connections share, with the password of the run: context | nil, err. Run Command has
+-- none.
 local function new_context(opts, targets)
+  if opts.via then
+    return { close = function() end }
+  end
   local context = connect.context(opts.connect, { primitives = opts.primitives,
     azure = targets[1] and targets[1].azure or opts.azure, many = #targets > 1 })
   local ok, err = check_way(opts, targets, context)
@@ -208,9 +218,12 @@ end
 
 --- Seconds that a command on all takes at least, because Azure gives new relay credentials for 10
 --- machines a second in a subscription only; 0 when it does not limit. Names in the list are not
---- counted: nothing is asked.
+--- counted: nothing is asked. A run by Run Command needs no credentials: 0.
 ---@return number
 function Fleet:expected()
+  if self.opts.via then
+    return 0
+  end
   local seconds = 0
   for azure, machines in pairs(dialled(self.list, self.opts)) do
     seconds = math.max(seconds, azure.connectivity:expected(machines, self.opts.port))
@@ -232,7 +245,13 @@ end
 function Fleet:exec(command, more)
   local opts = complete(self.opts, check.options(more, RULES, 2))
   local core = opts.primitives or real
-  local targets, err = resolve(self.list, opts)
+  local possible, targets, err = true, nil, nil
+  if opts.via then
+    possible, err = run_command.check(opts)
+  end
+  if possible then
+    targets, err = resolve(self.list, opts)
+  end
   if not targets then
     return nil, err
   end

@@ -14,7 +14,8 @@ local record = {}
 ---@field signal string?     "TERM": the command was killed by it
 ---@field stdout string
 ---@field stderr string
----@field truncated integer   bytes left out
+---@field truncated integer   bytes left out; -1: Run Command kept the last 4 KB, it is not known
+---   whether there was more
 ---@field err arclua.Error?   set whenever state ~= "ok"
 ---@field phase string        where it ended: "select", "arm", "relay", "jump", "tcp", "ssh", "exec"
 ---@field attempts integer    connections tried

@@ -7,6 +7,7 @@ local login = require "arclua.openssh.login"
 local quote = require "arclua.quote"
 local record = require "arclua.fleet.record"
 local retry = require "arclua.fleet.retry"
+local run_command = require "arclua.fleet.run_command"
 
 local target = {}
 
@@ -93,6 +94,8 @@ function target.exec(run, machine)
   local result = refused(machine, run.opts)
   if result then
     return result
+  elseif run.opts.via then
+    return blame_deadline(run, core, run_command.exec(run, machine, core))
   end
   local state = { attempts = 0, started = core.time(), began = core.now() }
   local answer, err = retry.run(run.opts, core, function()

@@ -65,7 +65,7 @@ end
 ---@return boolean
 function fold.has_output(group)
   local result = group.result
-  return result.stdout ~= "" or result.stderr ~= "" or result.truncated > 0
+  return result.stdout ~= "" or result.stderr ~= "" or result.truncated ~= 0
 end
 
 local function title(group)

@@ -51,7 +51,9 @@ end
 --- How much of the output is missing, nil when nothing is.
 ---@return string|nil
 function words.truncated(result)
-  if result.truncated > 0 then
+  if result.truncated < 0 then
+    return "[Run Command keeps the last 4 KB of output: what came before may be missing]"
+  elseif result.truncated > 0 then
     return ("[%d bytes of output left out]"):format(result.truncated)
   end
   return nil
