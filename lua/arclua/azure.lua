@@ -17,6 +17,7 @@ local known_machines = require "arclua.known_machines"
 local machine_name = require "arclua.machine_name"
 local machines = require "arclua.machines"
 local paths = require "arclua.paths"
+local readiness = require "arclua.readiness"
 local resource_id = require "arclua.resource_id"
 local real = require "arclua.core"
 local scope = require "arclua.scope"
@@ -26,6 +27,10 @@ local store = require "arclua.credential.store"
 local Azure = {}
 Azure.__index = Azure
 Azure.__name = "arclua.azure"
+
+for name, method in pairs(readiness) do
+  Azure[name] = method
+end
 
 local Machine = {}
 Machine.__index = Machine

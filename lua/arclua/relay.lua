@@ -20,6 +20,7 @@ local TRIES = 3
 ---@field info arclua.RelayInfo
 ---@field port integer
 ---@field changed boolean?     we have just set the machine up
+---@field budget number?       seconds that an absent agent gets; default 30, 180 when changed
 ---@field cached boolean?      the credentials are kept ones: the endpoint may have another name
 ---@field ca string?
 ---@field renew fun(): arclua.RelayInfo?, arclua.Error?   new credentials
@@ -115,7 +116,7 @@ local function new_state(request)
   local now = core.now()
   return { core = core, info = request.info, began = now, attempts = 0, failures = 0,
     absences = 0, listed = request.cached and -math.huge or now,
-    budget = request.changed and BUDGET_AFTER_CHANGE or BUDGET,
+    budget = request.budget or (request.changed and BUDGET_AFTER_CHANGE or BUDGET),
     random = request.random or math.random }
 end
 

@@ -44,7 +44,8 @@ local function setup(state)
       if state.deny_get then
         return fail(403, { code = "denied" })
       end
-      return { properties = { port = state.port } }
+      return { properties = { port = state.port },
+        systemData = { lastModifiedAt = state.modified } }
     end
     note(service and "put service " .. opts.body.properties.port or "put endpoint")
     if state.deny_put then
@@ -186,5 +187,14 @@ describe("connectivity", function()
     local none, err = it:renew(MACHINE, {}, 2222)
     assert.is_nil(none)
     assert.equal(404, err.status)
+  end)
+
+  it("counts what others changed a moment ago as a change", function()
+    for modified, changed in pairs { ["1970-01-01T00:15:00.5Z"] = true,
+      ["1970-01-01T00:00:01Z"] = false, ["no time"] = false } do
+      local way = setup { endpoint = true, port = 22, now = 1000, expires = 5000,
+        modified = modified }
+      assert.equal(changed, assert(way:access(MACHINE, {})).changed, modified)
+    end
   end)
 end)

@@ -5,6 +5,7 @@
 local errors = require "arclua.errors"
 local relay_cache = require "arclua.arm.relay_cache"
 local resource_id = require "arclua.resource_id"
+local times = require "arclua.times"
 
 local Connectivity = {}
 Connectivity.__index = Connectivity
@@ -16,6 +17,8 @@ local LIFE = 10800
 local DEFAULT_PORT = 22
 -- Seconds between our clock and Azure's that are worth telling.
 local SKEW = 300
+-- Seconds after a change during which its agent may not have heard of it.
+local RECENT = 180
 -- Right after our own PUT a read may still miss it.
 local REPLICATION_TRIES, REPLICATION_PAUSE = 3, 2
 
@@ -26,7 +29,8 @@ local function new(client, files)
   local log = client.log or function() end
   local cache = relay_cache.new { core = client.core, log = log, dir = files and files.dir,
     whose = files and files.whose }
-  return setmetatable({ client = client, cache = cache, log = log, ports = {} }, Connectivity)
+  return setmetatable({ client = client, cache = cache, log = log, ports = {}, modified = {} },
+    Connectivity)
 end
 
 ---@class arclua.AccessOptions
@@ -38,7 +42,8 @@ end
 ---@field info arclua.RelayInfo
 ---@field port integer      to dial
 ---@field cached boolean?   from memory: not asked for now
----@field changed boolean   something was written: the agent may need minutes
+---@field changed boolean   something was written, by us or by others a moment ago: the agent may
+---   need minutes
 
 local function url(self, machine, tail, query)
   return self.client:url(resource_id.path(machine.id) .. tail, API, query)
@@ -153,6 +158,12 @@ local function obtain(self, machine, opts)
   return info, true
 end
 
+-- When a resource was changed last, as it says.
+local function modified(value)
+  local data = type(value) == "table" and value.systemData
+  return type(data) == "table" and times.rfc3339(data.lastModifiedAt) or nil
+end
+
 -- The configured port; nil when it cannot be read (login roles may not), nil, err when the
 -- wait was ended.
 local function configured_port(self, machine)
@@ -169,7 +180,14 @@ local function configured_port(self, machine)
   local properties = type(value) == "table" and value.properties
   local port = type(properties) == "table" and math.tointeger(tonumber(properties.port))
   self.ports[machine.id] = port or nil
+  self.modified[machine.id] = modified(value)
   return port or nil
+end
+
+-- Whether somebody has set the port a moment ago, so that the agent may still have to hear of it.
+local function is_recent(self, machine)
+  local time = self.modified[machine.id]
+  return time ~= nil and math.abs(self.client.core.time() - time) < RECENT
 end
 
 local function refuse_port(machine, wanted, port)
@@ -186,7 +204,7 @@ local function settle_port(self, machine, opts, info, changed)
   if err then
     return nil, err
   elseif not opts.port or not port or port == opts.port then
-    return opts.port or port or DEFAULT_PORT, info, changed
+    return opts.port or port or DEFAULT_PORT, info, changed or is_recent(self, machine)
   elseif not (opts.enable and opts.replace) then
     return refuse_port(machine, opts.port, port)
   end
@@ -237,6 +255,12 @@ function Connectivity:renew(machine, opts, port)
   end
   self.cache:put(machine, opts.port, info, port)
   return info
+end
+
+--- The port that SSH is let through to, as it was read last; nil: it could not be read.
+---@return integer|nil
+function Connectivity:known_port(machine)
+  return self.ports[machine.id]
 end
 
 --- Drops the credentials kept for a machine: they were refused, or led astray.

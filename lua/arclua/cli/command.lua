@@ -97,10 +97,16 @@ local function count_subscriptions(list)
   return n
 end
 
+--- Whether there is somebody to ask.
+---@return boolean
+function command.can_ask()
+  return core.sys.isatty(0) and core.sys.isatty(2)
+end
+
 --- Asks a question that yes answers; without a terminal the answer is no. Errors: cancelled, io.
 ---@return boolean|nil, arclua.Error?
 function command.ask(question)
-  if not (core.sys.isatty(0) and core.sys.isatty(2)) then
+  if not command.can_ask() then
     return false
   end
   output.standard(2):write(question)

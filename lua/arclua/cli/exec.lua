@@ -186,9 +186,9 @@ local function wrong_way(values)
 end
 
 -- What Run Command cannot honour.
-local FOR_SSH = { "entra", "user", "identity", "port", "ask_pass", "host_key_policy", "ssh_config", "direct",
-  "jump", "connect_timeout", "retries", "enable", "replace", "try_disconnected", "sudo", "stdin",
-  "pty" }
+local FOR_SSH = { "entra", "user", "identity", "port", "ask_pass", "host_key_policy", "ssh_config",
+  "direct", "jump", "connect_timeout", "retries", "enable", "replace", "try_disconnected", "sudo",
+  "stdin", "pty" }
 
 -- What is wrong with --via.
 local function wrong_road(values)

@@ -204,7 +204,7 @@ local function page(result, options, from)
 end
 
 -- The answer to a checked body: status, headers, body.
-local function answer(state, body)
+local function answer(state, body, principal)
   local from, number = place(body.options)
   if not from then
     return refuse(400, "BadRequest", { { code = "InvalidSkipToken",
@@ -214,12 +214,12 @@ local function answer(state, body)
   if not wanted then
     return table.unpack(refusal)
   end
-  local key = table.concat({ request.principal, body.query,
+  local key = table.concat({ principal, body.query,
     table.concat(list_of(body.subscriptions), ",") }, "\0")
   local result = number and kept_result(state, key, number)
   if not result then
     local failure
-    result, failure = kql.run(body.query, tables.of(state, wanted, request.principal))
+    result, failure = kql.run(body.query, tables.of(state, wanted, principal))
     if not result then
       return bad_query(failure)
     end
@@ -261,7 +261,7 @@ function graph.query(state, request)
   local body, refusal = read(request)
   local status, headers, value
   if body then
-    status, headers, value = answer(state, body)
+    status, headers, value = answer(state, body, request.principal)
   else
     status, headers, value = table.unpack(refusal)
   end
