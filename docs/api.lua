@@ -7,65 +7,7 @@ local api = {}
 
 local WIDTH = 118
 
--- What the reference shows, in order. prefix: local name -> what a user writes. classes: only
--- these. returned: the name of a module that is one function.
-api.SECTIONS = {
-  { title = "The module", file = "lua/arclua/init.lua", prefix = { arc = "arc" },
-    intro = "`local arc = require \"arclua\"`. Inside `arclua run` and the REPL the program's own "
-      .. "copy is found; for `lua5.4` install the module." },
-  { title = "Signing in, finding machines", file = "lua/arclua/azure.lua",
-    prefix = { Azure = "az", Machine = "machine" },
-    intro = "`az` is what `arc.login` gives, `machine` one entry of `az:machines` or what "
-      .. "`az:machine` gives." },
-  { title = "Selectors", file = "lua/arclua/select.lua", classes = { "arclua.Selector" },
-    intro = "Values of one kind mean \"or\", different kinds mean \"and\"." },
-  { title = "Machines", file = "lua/arclua/arm/machines.lua",
-    classes = { "arclua.MachineData" } },
-  { title = "Connecting", file = "lua/arclua/connect.lua", classes = { "arclua.ConnectOptions" },
-    intro = "Taken by `machine:ssh`, `arc.ssh` and, with more, by `arc.fleet`." },
-  { title = "Fleets", file = "lua/arclua/fleet/init.lua", prefix = { Fleet = "fleet" } },
-  { title = "Results", file = "lua/arclua/fleet/record.lua", classes = { "arclua.Result" } },
-  { title = "Reports", file = "lua/arclua/report/init.lua", prefix = { Report = "report" } },
-  { title = "Credentials", file = "lua/arclua/credential/init.lua",
-    prefix = { credential = "arc.credential" } },
-  { title = "A credential", file = "lua/arclua/credential/cached.lua",
-    prefix = { Credential = "credential" }, classes = {},
-    intro = "What the functions above give." },
-  { title = "Stored sign-ins", file = "lua/arclua/accounts.lua",
-    prefix = { accounts = "arc.accounts" },
-    classes = { "arclua.SignInOptions", "arclua.Account" } },
-  { title = "Forwarding", file = "lua/arclua/forward/init.lua",
-    prefix = { forward = "arc.forward", Forwards = "forwards" },
-    classes = { "arclua.ForwardOptions" },
-    intro = "What `arclua ssh -L -R -D` does, for sessions of `machine:ssh` and `arc.ssh`." },
-  { title = "Texts of forwardings", file = "lua/arclua/forward/spec.lua",
-    classes = { "arclua.ForwardSpec" } },
-  { title = "Lists in parallel", file = "lua/arclua/map.lua", returned = "arc.map" },
-  { title = "Command lines", file = "lua/arclua/cli/parse.lua",
-    prefix = { cli_parse = "arc.cli" } },
-  { title = "ARM requests", file = "lua/arclua/arm/client.lua", prefix = { Client = "az.arm" },
-    classes = { "arclua.ArmRequest", "arclua.ArmAnswer" },
-    intro = "Any resource of Azure, with a sign-in: `az.arm`. More in [arm.md](arm.md)." },
-  { title = "ARM operations", file = "lua/arclua/arm/operation.lua",
-    classes = { "arclua.ArmOperation" } },
-  { title = "ARM paths", file = "lua/arclua/arm/init.lua", prefix = { arm = "arc.arm" } },
-  { title = "Errors", file = "lua/arclua/errors.lua", prefix = { errors = "arc.errors" },
-    classes = { "arclua.ErrorSpec" } },
-  { title = "JSON", file = "lua/arclua/json.lua", prefix = { json = "arc.json" } },
-  { title = "The emulator", file = "lua/arclua/emulator/init.lua",
-    prefix = { emulator = "arc.emulator", Emulator = "emulator" } },
-  { title = "The primitives", file = "lua/arclua/_meta/core.lua", primitives = true,
-    prefix = { core = "core", Task = "task", Stream = "stream", Process = "process",
-      RawTerminal = "raw", Socks = "socks" },
-    intro = "`local core = require \"arclua.core\"`: the C functions below everything above. "
-      .. "Whatever waits gives its value, or `nil, err`. Times are seconds." },
-  { title = "The primitives: network", file = "lua/arclua/_meta/net.lua", primitives = true,
-    prefix = { core = "core", RelayInfo = "relayinfo" } },
-  { title = "The primitives: SSH", file = "lua/arclua/_meta/ssh.lua", primitives = true,
-    prefix = { core = "core", Session = "session", Shell = "shell", Remote = "remote" } },
-  { title = "The primitives: servers", file = "lua/arclua/_meta/server.lua", primitives = true,
-    prefix = { core = "core", Server = "server", Conn = "conn" } },
-}
+api.SECTIONS = dofile "docs/api_sections.lua"
 
 local function lines_of(path)
   local list = {}
