@@ -46,14 +46,10 @@ end
 
 -- What the caller may do here, one set a role; pages of the emulator's size.
 local function permissions(state, request, at)
-  local found = roles.effective(state, request.principal, at.scope)
-  local from = math.tointeger(tonumber(request.query_table["$skiptoken"] or 1)) or 1
-  return reply.page(found, from, state.page_size, function(assignment)
-    return permissions_of(assignment.role)
-  end, function(next_one)
-    return ("%s%s?api-version=%s&%%24skiptoken=%d"):format(state.cloud.resource_manager,
-      request.path, request.query_table["api-version"], next_one)
-  end)
+  return reply.page(state, request, roles.effective(state, request.principal, at.scope),
+    function(assignment)
+      return permissions_of(assignment.role)
+    end)
 end
 
 local function definitions(_, request, at)

@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- All resources of a subscription or group in one list, as other clients ask for them.
 local reply = require "arclua.emulator.arm_reply"
+local roles = require "arclua.emulator.roles"
 
 local resources = {}
+
+local READ = "Microsoft.HybridCompute/machines/read"
 
 local function machine_of(machine)
   return { id = machine.id, name = machine.name, location = machine.location, tags = machine.tags,
@@ -14,11 +17,13 @@ local function extension_of(machine, one)
     name = machine.name .. "/" .. one.name, type = "Microsoft.HybridCompute/machines/extensions" }
 end
 
-local function all(state, subscription, group)
+-- What the caller may read.
+local function all(state, principal, subscription, group)
   local list = {}
   for _, machine in ipairs(state.machines) do
     if machine.subscription == subscription
-      and (not group or machine.group:lower() == group:lower()) then
+      and (not group or machine.group:lower() == group:lower())
+      and roles.allowed(state, principal, machine.id, READ) then
       list[#list + 1] = machine_of(machine)
       for _, one in ipairs(machine.extensions) do
         list[#list + 1] = extension_of(machine, one)
@@ -89,7 +94,7 @@ function resources.list(state, request, subscription, group)
       .. "tagValue, with eq and and.", { cause = "gateway" })
   end
   local found = {}
-  for _, entry in ipairs(all(state, subscription, group)) do
+  for _, entry in ipairs(all(state, request.principal, subscription, group)) do
     if not filter or passes(entry, tests) then
       found[#found + 1] = entry
     end
