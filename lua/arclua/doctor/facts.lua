@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- The agents' settings and extensions of all machines, from Resource Graph in a few requests; from
 -- ARM, one request a machine, where Graph is denied or the machine was just changed.
+local graph = require "arclua.arm.graph"
 local resource_id = require "arclua.resource_id"
 
 local facts = {}
 
-local GRAPH, GRAPH_API = "/providers/Microsoft.ResourceGraph/resources", "2022-10-01"
 local API = "2025-01-13"
 -- So many machines are named in the query; for more their whole subscriptions are cheaper.
 local NAMED = 50
@@ -50,8 +50,7 @@ local function text(value)
 end
 
 local function query(client, list, kql)
-  return client:list { method = "POST", path = GRAPH, api_version = GRAPH_API,
-    body = { query = kql, subscriptions = subscriptions_of(list) } }
+  return graph.query(client, kql, subscriptions_of(list))
 end
 
 --- What Resource Graph knows, by resource_id.key: { agent, private_link, extensions }.
