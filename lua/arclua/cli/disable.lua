@@ -13,7 +13,8 @@ no machines selected: name some, select them, or say --all. For example:
   arclua disable -g 'rg-test*' --entra
   arclua disable --all --dry-run]]
 
-local function parser()
+--- The parser of the command's options.
+function disable.parser()
   local it = options.parser("arclua disable", "Takes SSH back: removes the SSH service "
     .. "configuration, and the connectivity endpoint where nothing else needs it.",
     "arclua disable [SELECT] [OPTIONS] [NAME...]")
@@ -39,7 +40,7 @@ local function wrong(values)
 end
 
 function disable.run(argv, base)
-  local values, merged = command.parse(parser(), "disable", argv, base)
+  local values, merged = command.parse(disable.parser(), "disable", argv, base)
   if not values then
     return merged
   end

@@ -9,7 +9,8 @@ local progress = require "arclua.cli.progress"
 
 local doctor = { name = "doctor", summary = "why SSH works, or not: every prerequisite judged" }
 
-local function parser()
+--- The parser of the command's options.
+function doctor.parser()
   local it = options.parser("arclua doctor", "Judges every prerequisite of SSH, and says what to "
     .. "do about each that fails; without a selection on all machines in scope. Nobody logs in.",
     "arclua doctor [SELECT] [--entra] [--fix] [-o FORMAT] [NAME...]")
@@ -45,7 +46,7 @@ local function consent_of(values)
 end
 
 function doctor.run(argv, base)
-  local values, merged = command.parse(parser(), "doctor", argv, base)
+  local values, merged = command.parse(doctor.parser(), "doctor", argv, base)
   if not values then
     return merged
   elseif values.yes and not values.fix then

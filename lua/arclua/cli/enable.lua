@@ -14,7 +14,8 @@ no machines selected: name some, select them, or say --all. For example:
   arclua enable -g 'rg-prod*' --os linux --entra
   arclua enable --all --dry-run]]
 
-local function parser()
+--- The parser of the command's options.
+function enable.parser()
   local it = options.parser("arclua enable", "Makes machines ready for SSH: connectivity endpoint "
     .. "and SSH service configuration. What is there already is left alone.",
     "arclua enable [SELECT] [OPTIONS] [NAME...]")
@@ -55,7 +56,7 @@ local function warning(report)
 end
 
 function enable.run(argv, base)
-  local values, merged = command.parse(parser(), "enable", argv, base)
+  local values, merged = command.parse(enable.parser(), "enable", argv, base)
   if not values then
     return merged
   end

@@ -191,13 +191,13 @@ end
 
 --- Puts an extension on a machine, done.
 ---@param spec { name: string, publisher: string, type: string, failed: boolean?, state: string?,
----   version: string? }
+---   version: string?, message: string? }
 function extensions.add(machine, spec)
   local _, at = find(machine, spec.name)
   machine.extensions[at or #machine.extensions + 1] = { name = spec.name,
     publisher = spec.publisher, type = spec.type, version = spec.version or VERSION,
     state = spec.failed and "Failed" or spec.state or "Succeeded",
-    message = spec.failed and FAILED or nil }
+    message = spec.message or spec.failed and FAILED or nil }
 end
 
 --- GET .../extensions
