@@ -117,6 +117,8 @@ describe("the doctor", function()
     assert.equal(10, asked.listcredentials)
     assert.equal(10, asked.ssh)
     assert.equal(3, asked.permissions) -- one a group
+    assert.equal(3, asked.resources) -- of Resource Graph: machines, agents, extensions
+    assert.is_nil(asked["web-01"])
   end)
 
   with("knows an extension by publisher and type, whatever its name (35)", { machines = {
@@ -227,11 +229,12 @@ describe("the doctor", function()
     assert.equal(404, err.status)
   end)
 
-  with("counts roles that are inherited from the group", { machines = 2 }, function(e)
+  with("counts roles that are inherited from the group", { machines = { { name = "web-01" },
+    { name = "web-02" }, { name = "other", group = "rg-other" } } }, function(e)
     local group = e:machine "web-01".id:match "^(.-)/providers"
     local env = e:principal { roles = { "Virtual Machine User Login" }, scope = group }
-    local report = assert(signed.in_to(e, env):doctor({ names = { e:machine "web-01".id,
-      e:machine "web-02".id } }, { entra = true }))
+    local report = assert(signed.in_to(e, env):doctor(nil, { entra = true }))
+    assert.equal(2, #report.results)
     assert.equal("ok", found(report, "web-01", "right-entra").state)
     assert.equal("ok", found(report, "web-02", "right-connect").state)
   end)

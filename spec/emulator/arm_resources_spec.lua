@@ -80,6 +80,20 @@ describe("emulator: rights", function()
     assert.equal("Microsoft.HybridCompute/machines/login/action", sets[2].dataActions[2])
   end)
 
+  with("trim what lists and Resource Graph show", { machines = 3 }, function(e)
+    local token = token_of(e, e:principal { roles = { "Reader" }, scope = e:machine "web-01".id })
+    local body = json.encode { query = "Resources | project id, name | order by id asc",
+      options = { resultFormat = "objectArray" } }
+    local _, found = emulated.arm(e, "POST", "/providers/Microsoft.ResourceGraph/resources",
+      { token = token, body = body, version = "2022-10-01",
+        headers = { ["Content-Type"] = "application/json" } })
+    assert.equal(1, #found.data)
+    assert.equal("web-01", found.data[1].name)
+    _, found = call(e, "GET", "/subscriptions/" .. e.state.subscriptions[1].id .. "/resources",
+      nil, token)
+    assert.equal(1, #found.value)
+  end)
+
   with("hide subscriptions that one has no role in", { machines = 1 }, function(e)
     local token = token_of(e, e:principal {})
     local _, body = call(e, "GET", "/subscriptions", nil, token)
