@@ -18,6 +18,8 @@ void arc_open_connect(lua_State *L);
 int arc_session_lexec(lua_State *L);
 /* The method session:direct_tcpip. */
 int arc_session_ltcpip(lua_State *L);
+/* The method session:subsystem. */
+int arc_session_lsubsystem(lua_State *L);
 void arc_open_exec(lua_State *L);
 
 #endif

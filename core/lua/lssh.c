@@ -107,10 +107,13 @@ static int l_agent(lua_State *L) {
 }
 
 void arc_open_ssh(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"exec", arc_session_lexec}, {"direct_tcpip", arc_session_ltcpip},
-      {"banner", l_banner},        {"issue", l_issue},
-      {"new_key", l_new_key},      {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"exec", arc_session_lexec},
+                                     {"direct_tcpip", arc_session_ltcpip},
+                                     {"subsystem", arc_session_lsubsystem},
+                                     {"banner", l_banner},
+                                     {"issue", l_issue},
+                                     {"new_key", l_new_key},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"connect", arc_session_lconnect},      {"keygen", l_keygen},
       {"write_pair", l_write_pair},           {"agent", l_agent},

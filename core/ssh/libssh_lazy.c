@@ -29,6 +29,8 @@ FORWARD(int, ssh_channel_request_exec, (ssh_channel channel, const char *cmd),
 FORWARD(int, ssh_channel_request_pty_size,
         (ssh_channel channel, const char *term, int cols, int rows),
         (channel, term, cols, rows), SSH_ERROR)
+FORWARD(int, ssh_channel_request_subsystem,
+        (ssh_channel channel, const char *subsys), (channel, subsys), SSH_ERROR)
 FORWARD(int, ssh_channel_request_send_signal,
         (ssh_channel channel, const char *signum), (channel, signum), SSH_ERROR)
 FORWARD(int, ssh_channel_send_eof, (ssh_channel channel), (channel), SSH_ERROR)

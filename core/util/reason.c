@@ -33,6 +33,11 @@ const struct arc_reason arc_reasons[] = {
      "lower --parallel"},
     {"arm.token-refused", ARC_E_AUTH, false,
      "sign in again: the token has expired or is for another tenant or cloud"},
+    {"copy.bad-name", ARC_E_PROTOCOL, false,
+     "such a name can be no file here: copy it under another one"},
+    {"copy.through-link", ARC_E_CONFLICT, false,
+     "what is copied never passes through a link inside the target: remove the "
+     "link, or copy to where it leads"},
     {"cred.az-failed", ARC_E_AUTH, false,
      "run `az account get-access-token` to see what is wrong, often `az "
      "login` mends it"},
@@ -116,6 +121,8 @@ const struct arc_reason arc_reasons[] = {
      "what answered is not the service: look for a proxy or captive portal"},
     {"http.too-large", ARC_E_LIMIT, false,
      "the answer is larger than the service ever sends"},
+    {"io.no-space", ARC_E_IO, false,
+     "make room on that file system, or ask for more quota, and copy again"},
     {"machine.disconnected", ARC_E_UNAVAILABLE, false,
      "on the machine: `azcmagent show` and start the agent; or pass "
      "--try-disconnected"},
@@ -171,6 +178,32 @@ const struct arc_reason arc_reasons[] = {
      "sshd, or choose its port with --port"},
     {"relay.too-slow", ARC_E_UNAVAILABLE, true,
      "the machine's agent did not accept in time: try again"},
+    {"sftp.changed", ARC_E_CONFLICT, false,
+     "the file changed while it was copied: copy it again"},
+    {"sftp.closed", ARC_E_CLOSED, true,
+     "the SFTP server or the connection ended: try again"},
+    {"sftp.denied", ARC_E_DENIED, false,
+     "the login has no right to this: choose another user (-l) or place"},
+    {"sftp.failure", ARC_E_IO, false,
+     "the SFTP server gives no reason: a full disk, a quota, or something of "
+     "another kind that is there already are the usual ones"},
+    {"sftp.garbage", ARC_E_PROTOCOL, false,
+     "the login's shell start-up files must print nothing when no terminal is "
+     "there (~/.bashrc, ~/.profile)"},
+    {"sftp.not-found", ARC_E_NOTFOUND, false,
+     "check the path as the machine sees it; a relative one begins in the "
+     "login's home"},
+    {"sftp.protocol", ARC_E_PROTOCOL, false,
+     "the SFTP server broke the protocol, as the message says"},
+    {"sftp.too-many", ARC_E_LIMIT, false,
+     "copy parts of the directory one after the other"},
+    {"sftp.unavailable", ARC_E_REFUSED, false,
+     "the SFTP server does not start there: see the line `Subsystem sftp` in "
+     "the machine's sshd_config, and whether that program is installed"},
+    {"sftp.unsupported", ARC_E_UNKNOWN, false,
+     "the machine's SFTP server cannot do this"},
+    {"sftp.version", ARC_E_PROTOCOL, false,
+     "the machine's SFTP server is too old: version 3 is needed"},
     {"ssh.agent-failed", ARC_E_AUTH, false,
      "check the agent: SSH_AUTH_SOCK and `ssh-add -l`"},
     {"ssh.auth-refused", ARC_E_AUTH, false,
@@ -218,6 +251,9 @@ const struct arc_reason arc_reasons[] = {
      "the port"},
     {"ssh.no-identity", ARC_E_AUTH, false,
      "name a key with -i, or start an SSH agent that holds one"},
+    {"ssh.no-subsystem", ARC_E_REFUSED, false,
+     "the SSH server offers no such subsystem: for copying, its sshd_config "
+     "needs a line like `Subsystem sftp internal-sftp`"},
     {"ssh.protocol", ARC_E_PROTOCOL, false,
      "the SSH server broke the protocol, as the message says"},
     {"ssh.too-many-keys", ARC_E_AUTH, false,
