@@ -299,9 +299,9 @@ int arc_checklocal(lua_State *L, int index, const char **name) {
   return file->fd;
 }
 
-/* "r": to be read; "w": made if it is not there; "wx": only when it is not. */
+/* "r": to be read; "c": made if it is not there; "wx": only when it is not. */
 static int check_flags(lua_State *L, int index) {
-  static const char *const modes[] = {"r", "w", "wx", NULL};
+  static const char *const modes[] = {"r", "c", "wx", NULL};
   static const int flags[] = {O_RDONLY, O_RDWR | O_CREAT,
                               O_RDWR | O_CREAT | O_EXCL};
   return flags[luaL_checkoption(L, index, "r", modes)];
