@@ -3,14 +3,10 @@
 local command = require "arclua.cli.command"
 local escape = require "arclua.report.escape"
 local fleet = require "arclua.fleet"
-local live = require "arclua.report.live"
 local options = require "arclua.cli.options"
-local output = require "arclua.output"
-local record = require "arclua.fleet.record"
+local printing = require "arclua.cli.printing"
 local select_ = require "arclua.select"
 local settings = require "arclua.settings"
-local style = require "arclua.report.style"
-local waiting = require "arclua.report.waiting"
 
 -- What selects among Azure's machines says nothing about hosts.
 local FOR_MACHINES = { "resource_group", "name", "tag", "os", "status", "ids", "query", "all",
@@ -34,78 +30,6 @@ local function parser()
   options.add_fleet(it)
   options.add_output(it)
   return it
-end
-
--- Ways to print while the run goes on: each gives the fleet's hooks and what to do at its end.
-local modes = {}
-
-function modes.live(values)
-  local function target(fd)
-    local to = output.standard(fd)
-    return { to = to, style = style.painter(style.wanted(to.is_terminal)),
-      clean = style.cleaner(to.is_terminal, values.raw) }
-  end
-  local lines = live.new { stdout = target(1), stderr = target(2) }
-  return {
-    on_output = function(machine, stream, chunk)
-      lines:chunk(machine, stream, chunk)
-    end,
-    on_result = function(result)
-      lines:result(result)
-    end,
-  }, function(report)
-    lines:finish()
-    output.standard(2):line(report:summary())
-  end
-end
-
-function modes.jsonl()
-  local out = output.standard(1)
-  return {
-    on_result = function(result)
-      out:line(record.encode(result))
-      -- Printed: not to be held until the end of a large run.
-      result.stdout, result.stderr = "", ""
-    end,
-  }, function(report)
-    output.standard(2):line(report:summary())
-  end
-end
-
-local function at_end(name)
-  return function(values)
-    return {}, function(report)
-      report:print { output = name, raw = values.raw }
-    end
-  end
-end
-
-modes.grouped, modes.json, modes.quiet = at_end "grouped", at_end "json", at_end "quiet"
-
-local function mode_of(values)
-  if values.gather then
-    return "grouped"
-  end
-  return values.output or (output.standard(1).is_terminal and "live" or "grouped")
-end
-
--- With one machine, somebody at the terminal wants to know what keeps it.
-local function tell_waits(hooks, list)
-  local to = output.standard(2)
-  if #list > 1 or not to.is_terminal then
-    return
-  end
-  local clear
-  hooks.on_wait, clear = waiting.new(to)
-  for _, name in ipairs { "on_output", "on_result" } do
-    local inner = hooks[name]
-    if inner or name == "on_result" then
-      hooks[name] = function(...)
-        clear()
-        return inner and inner(...)
-      end
-    end
-  end
 end
 
 -- Options that the environment and the configuration may give, too.
@@ -134,8 +58,8 @@ local function run(values, words)
   if not ok then
     return status
   end
-  local hooks, finish = modes[mode_of(filled)](values)
-  tell_waits(hooks, list)
+  local hooks, finish = printing.start(printing.mode_of(filled), values)
+  printing.tell_waits(hooks, list)
   opts.on_output, opts.on_result, opts.on_wait = hooks.on_output, hooks.on_result, hooks.on_wait
   local report
   report, err = fleet.new(list, opts):exec(words)

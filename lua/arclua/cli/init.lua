@@ -10,7 +10,7 @@ local FAILED, USAGE = 1, 2
 local EPIPE = 32 -- Linux
 
 -- Commands in the order that help shows them.
-cli.COMMANDS = { "run", "repl", "exec", "proxy", "ssh-config", "machines", "show", "login",
+cli.COMMANDS = { "run", "repl", "exec", "copy", "proxy", "ssh-config", "machines", "show", "login",
   "logout", "account", "token", "cert", "emulator", "completion", "version", "help" }
 
 local KNOWN = {}

@@ -2,6 +2,8 @@
 -- A fleet: machines and how to work on them. fleet:exec gives a report.
 local check = require "arclua.check"
 local connect = require "arclua.connect"
+local copy_options = require "arclua.copy.options"
+local copying = require "arclua.fleet.copy"
 local real = require "arclua.core"
 local destination = require "arclua.openssh.destination"
 local errors = require "arclua.errors"
@@ -33,15 +35,18 @@ local fleet = {}
 ---@field on_output fun(machine, stream: "stdout"|"stderr", chunk: string)?  then nothing is kept
 ---@field on_result fun(result: arclua.Result)?
 ---@field on_wait fun(machine, text: string)?  while a machine's agent is being waited for
+---@field progress table?            of copies: told what is on its way (report/progress.lua)
 ---@field azure arclua.Azure?        to find machines given by name; default: arc.login()
 ---@field direct boolean?            names are hosts [USER@]HOST[:PORT], reached without Azure
+
+---@class arclua.FleetCopyOptions: arclua.FleetOptions, arclua.CopyOptions
 
 local RULES = {
   parallel = "integer", timeout = "number", deadline = "number", retries = "integer",
   try_disconnected = "boolean", skip_disconnected = "boolean", sudo = "boolean", env = "table",
   stdin = "string", pty = "boolean", max_output = "integer", on_output = "function",
   on_result = "function", on_wait = "function", azure = "table", connect = "function",
-  primitives = "table", direct = "boolean",
+  primitives = "table", direct = "boolean", progress = "table",
 }
 
 local DEFAULTS = { parallel = 64, retries = 2 }
@@ -198,6 +203,46 @@ local function broken(machine, text)
     nil, "unknown")
 end
 
+-- The targets of a run and its options, complete: opts, targets, how many were left out | nil, err.
+local function prepare(self, more, level)
+  local opts = complete(self.opts, check.options(more, RULES, level + 1))
+  local targets, err = resolve(self.list, opts)
+  if targets then
+    opts, err = fill(opts, targets)
+  end
+  if not (targets and opts) then
+    return nil, err
+  end
+  local left_out = 0
+  if opts.skip_disconnected then
+    targets, left_out = without_disconnected(targets)
+  end
+  return opts, targets, left_out
+end
+
+-- Does work(run, machine) for every target: a report | nil, err.
+local function run_all(self, opts, targets, run, work)
+  local core = opts.primitives or real
+  local context, err = new_context(opts, targets)
+  if not context then
+    return nil, err
+  end
+  run.opts, run.connect, run.primitives, run.context = opts, self.opts.connect, opts.primitives,
+    context
+  local began = core.now()
+  local results, why = scheduler.run {
+    items = targets, parallel = opts.parallel, deadline = opts.deadline,
+    primitives = opts.primitives, done = opts.on_result, broken = broken,
+    untried = record.untried,
+    work = function(machine)
+      return work(run, machine)
+    end,
+  }
+  context:close()
+  return reports.new { results = results, why = why, seconds = core.now() - began,
+    left_out = run.left_out }
+end
+
 --- Runs a command on every machine: a string is a shell line, a list of words arrives as written.
 --- Whatever happens, the report has a result for each machine.
 --- Errors: only when names could not be looked up, or with `entra` there is no certificate.
@@ -205,39 +250,73 @@ end
 ---@param more arclua.FleetOptions?  for this command only
 ---@return arclua.Report|nil, arclua.Error?
 function Fleet:exec(command, more)
-  local opts = complete(self.opts, check.options(more, RULES, 2))
-  local core = opts.primitives or real
-  local targets, err = resolve(self.list, opts)
-  if not targets then
-    return nil, err
-  end
-  opts, err = fill(opts, targets)
+  local opts, targets, left_out = prepare(self, more, 2)
   if not opts then
+    return nil, targets
+  end
+  return run_all(self, opts, targets, { command = command, stdin = opts.stdin,
+    left_out = left_out }, target.exec)
+end
+
+local function split_options(more)
+  local copy_opts, fleet_opts = {}, {}
+  for name, value in pairs(more or {}) do
+    if copy_options.RULES[name] then
+      copy_opts[name] = value
+    else
+      fleet_opts[name] = value
+    end
+  end
+  return copy_opts, fleet_opts
+end
+
+local function copy_all(self, upload, sources, destination, more)
+  if type(destination) ~= "string" then
+    error("destination: string expected, got " .. type(destination), 3)
+  end
+  local own, rest = split_options(more)
+  local copy_opts, err = copy_options.check(own, 4)
+  if not copy_opts then
     return nil, err
   end
-  local left_out = 0
-  if opts.skip_disconnected then
-    targets, left_out = without_disconnected(targets)
+  local opts, targets, left_out = prepare(self, rest, 3)
+  if not opts then
+    return nil, targets
   end
-  local context
-  context, err = new_context(opts, targets)
-  if not context then
+  local run
+  run, err = copying.plan { upload = upload, targets = targets, destination = destination,
+    sources = type(sources) == "table" and sources or { sources }, copy = copy_opts }
+  if not run then
     return nil, err
   end
-  local run = { command = command, opts = opts, stdin = opts.stdin, connect = self.opts.connect,
-    primitives = opts.primitives, context = context }
-  local began = core.now()
-  local results, why = scheduler.run {
-    items = targets, parallel = opts.parallel, deadline = opts.deadline,
-    primitives = opts.primitives, done = opts.on_result, broken = broken,
-    untried = record.untried,
-    work = function(machine)
-      return target.exec(run, machine)
-    end,
-  }
-  context:close()
-  return reports.new { results = results, why = why, seconds = core.now() - began,
-    left_out = left_out }
+  run.left_out = left_out
+  if opts.progress then
+    opts.progress:start(run.meter, #targets)
+  end
+  return run_all(self, opts, targets, run, copying.run)
+end
+
+--- Copies local files, and with recursive = true directories, to every machine. {name}, {group},
+--- {subscription} and {os} in a path stand for the machine's.
+--- Errors: config (a glob), and names that could not be looked up.
+---@param sources string|string[]
+---@param destination string  a path of the machine's; a relative one begins in the login's home
+---@param more arclua.FleetCopyOptions?
+---@return arclua.Report|nil, arclua.Error?
+function Fleet:upload(sources, destination, more)
+  return copy_all(self, true, sources, destination, more)
+end
+
+--- Copies files, and with recursive = true directories, from every machine. The destination needs
+--- {name}, or a slash at its end, when there are several: then each has a directory of its name.
+--- Errors: config (a glob, two machines with one destination), and names that could not be looked
+--- up.
+---@param sources string|string[]  paths of the machine's; globs are expanded there
+---@param destination string  a local path
+---@param more arclua.FleetCopyOptions?
+---@return arclua.Report|nil, arclua.Error?
+function Fleet:download(sources, destination, more)
+  return copy_all(self, false, sources, destination, more)
 end
 
 return fleet

@@ -30,8 +30,8 @@ local function disconnected(machine)
     message = ("agent %s%s"):format(machine.status:lower(), since) }
 end
 
--- What forbids trying at all: a result, or nil.
-local function refused(machine, opts)
+--- What forbids trying at all: a result, or nil.
+function target.refused(machine, opts)
   if machine.id and not machine:is_connected() and not opts.try_disconnected then
     return record.not_run(machine, disconnected(machine), nil, "unreachable")
   end
@@ -56,8 +56,8 @@ local function is_late(run, core)
   return not ok and err.code == "timeout"
 end
 
--- An error or answer that the run's deadline caused says so.
-local function blame_deadline(run, core, result)
+--- An error or answer that the run's deadline caused says so.
+function target.blame_deadline(run, core, result)
   if result.err and result.err.code == "timeout" and is_late(run, core) then
     result.err = errors.new { reason = "fleet.deadline", op = "exec", phase = result.phase,
       cause = result.err, message = "the deadline of the run passed" }
@@ -101,7 +101,7 @@ end
 ---@return arclua.Result
 function target.exec(run, machine)
   local core = run.primitives or real
-  local result = refused(machine, run.opts)
+  local result = target.refused(machine, run.opts)
   if result then
     return result
   end
@@ -116,7 +116,7 @@ function target.exec(run, machine)
   else
     result = record.not_run(machine, err, fields)
   end
-  return blame_deadline(run, core, result)
+  return target.blame_deadline(run, core, result)
 end
 
 return target
