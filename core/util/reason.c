@@ -49,6 +49,8 @@ const struct arc_reason arc_reasons[] = {
      "end the target with a slash, and it is made"},
     {"copy.not-regular", ARC_E_CONFIG, false,
      "only files, directories and links are copied"},
+    {"copy.one-target", ARC_E_CONFIG, false,
+     "give each machine a target of its own: {name}, or a slash at the end"},
     {"copy.through-link", ARC_E_CONFLICT, false,
      "what is copied never passes through a link inside the target: remove the "
      "link, or copy to where it leads"},

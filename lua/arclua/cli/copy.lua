@@ -104,7 +104,9 @@ local function go(list, line, values, opts, mode)
   if opts.progress then
     opts.progress:stop()
   end
-  if not report then
+  if not report and err.reason == "copy.one-target" then
+    return command.usage("copy", err.message)
+  elseif not report then
     return command.fail(err)
   end
   finish(report)

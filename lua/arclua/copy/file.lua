@@ -230,6 +230,18 @@ local function explain(item, err)
   return err
 end
 
+-- The error by the file's own name: nobody knows the temporary one.
+local function by_name(item, temporary, err)
+  local _, short = paths.split(temporary)
+  local _, name = paths.split(item.target)
+  local first, last = err.message:find(short, 1, true)
+  if not first then
+    return err
+  end
+  return errors.with(err, { message = err.message:sub(1, first - 1) .. name
+    .. err.message:sub(last + 1) })
+end
+
 local function temporary_of(job, item)
   local known = job.temporaries[item.target]
   return known or job.opts.resume and paths.partial(item.target, item.entry)
@@ -254,7 +266,7 @@ local function write(job, item, from_handle, existing, sftp)
   local temporary = temporary_of(job, item)
   local to_handle, err, begin = create(job, to, item, temporary)
   if not to_handle then
-    return nil, explain(item, err)
+    return nil, by_name(item, temporary, explain(item, err))
   end
   local first = { from = from_handle, to = to_handle, sftp = sftp, temporary = temporary }
   local ok
@@ -264,7 +276,7 @@ local function write(job, item, from_handle, existing, sftp)
   end
   if not ok then
     clear(job, item, to, first, err)
-    return nil, err
+    return nil, by_name(item, temporary, err)
   end
   job.temporaries[item.target] = nil
   return item.size

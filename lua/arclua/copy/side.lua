@@ -13,7 +13,7 @@ local side = {}
 ---@param sftp arclua.Sftp
 ---@param base string
 function side.remote(sftp, base)
-  return setmetatable({ sftp = sftp, base = base, is_remote = true }, Remote)
+  return setmetatable({ sftp = sftp, base = base == "." and "" or base, is_remote = true }, Remote)
 end
 
 --- A local directory. follow: links are followed, and paths may leave it (where one reads).

@@ -46,7 +46,9 @@ end
 function summary.stderr(outcome)
   local out = {}
   for i, failure in ipairs(outcome.failures) do
-    out[i] = line(failure.path .. ": " .. failure.err.message)
+    local message = failure.err.message
+    out[i] = line(message:find(failure.path, 1, true) and message
+      or failure.path .. ": " .. message)
   end
   if outcome.failed > #out then
     out[#out + 1] = ("and %d more\n"):format(outcome.failed - #out)

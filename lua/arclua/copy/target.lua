@@ -13,10 +13,8 @@ local target = {}
 --- relative ones do.
 ---@return string
 function target.remote_path(text)
-  if text == "~" or text == "~/" then
-    return "."
-  end
-  return (text:gsub("^~/+", ""))
+  local path = text:gsub("^~/+", ""):gsub("^~$", "")
+  return path == "" and "." or path
 end
 
 local function fail(reason, format, ...)
@@ -60,7 +58,7 @@ local function stat(job, path)
   if job.upload then
     return job.pool.list[1].sftp:stat(path)
   end
-  return core.sys.stat(path == "" and "." or path, true)
+  return core.sys.stat(path, true)
 end
 
 -- Whether the destination is a directory that things go into; made when it should be one.
@@ -94,11 +92,10 @@ end
 
 -- Where a source goes: the directory and the name in it.
 local function place(job, name, into)
-  local text = job.destination == "" and "." or job.destination
   if not into then
-    return paths.split(text)
+    return paths.split(job.destination)
   end
-  return (text:gsub("(.)/+$", "%1")), name
+  return (job.destination:gsub("(.)/+$", "%1")), name
 end
 
 -- The entry of a source, links followed: what one names is meant.
@@ -165,7 +162,7 @@ local function add(job, source, into)
   end
   local to_directory, to_name = place(job, name, into)
   if name == "" then -- "dir/.": what is in it
-    to_directory, to_name = paths.split(job.destination == "" and "." or job.destination)
+    to_directory, to_name = paths.split(job.destination)
   end
   local to, at, existing = through_link(job, to_directory, to_name)
   if not to then
@@ -186,6 +183,8 @@ end
 function target.resolve(job)
   if job.upload then
     job.destination = target.remote_path(job.destination)
+  elseif job.destination == "" then
+    job.destination = "."
   end
   local sources, err = expand(job)
   if not sources then

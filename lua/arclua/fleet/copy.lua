@@ -72,7 +72,7 @@ end
 function copying.plan(plan)
   local why = clash(plan)
   if why then
-    return errors.fail { code = "config", op = "copy", message = why }
+    return errors.fail { reason = "copy.one-target", op = "copy", message = why }
   end
   plan.meter = core.sftp.meter(nil, plan.copy.limit_rate)
   return plan

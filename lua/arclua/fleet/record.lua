@@ -101,7 +101,8 @@ end
 function record.copied(machine, outcome, err, fields)
   local result = blank(machine, fields)
   result.phase, result.copy, result.ended = "copy", outcome, "confirmed"
-  result.stdout, result.stderr = summary.stdout(outcome), summary.stderr(outcome)
+  local nothing = (err or outcome.failed > 0) and outcome.files + outcome.same == 0
+  result.stdout, result.stderr = nothing and "" or summary.stdout(outcome), summary.stderr(outcome)
   if err then
     result.err = err
     result.state = (err.code == "cancelled" or err.code == "timeout") and err.code or "failed"

@@ -20,7 +20,7 @@ function words.outcome(result)
   end
   local text = result.state
   if result.state == "cancelled" and not (result.err and result.err.reason) then
-    return text .. CANCELLED[result.ended]
+    return text .. (result.copy and ": the copy was stopped" or CANCELLED[result.ended])
   elseif result.err then
     text = text .. ": " .. escape.text(result.err.message or result.err.code, true)
   end
