@@ -262,6 +262,7 @@ static int listed(lua_State *L, struct arc_op *op) {
   struct arc_sftp_name name;
   lua_createtable(L, (int)arc_sftp_list_count(op), 0);
   for (lua_Integer i = 1; arc_sftp_list_next(op, &at, &name); i++) {
+    name.attrs.has &= ~(uint32_t)ARC_SFTP_HAS_OWNER; // lists are long
     arc_pushattrs(L, &name.attrs);
     lua_pushlstring(L, (const char *)name.name, name.n);
     lua_setfield(L, -2, "name");

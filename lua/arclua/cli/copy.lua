@@ -22,6 +22,7 @@ no machines selected: name one before the colon, select some, or say --all. For 
   arclua copy -g 'rg-prod*' --tag role=web -r conf.d :/etc/app/
   arclua copy --all :/var/log/syslog 'logs/{name}.log']]
 
+local PAUSE = 120 -- per cent of what is in use, until the collector begins anew
 local SETTINGS = { "output", "parallel", "connect_timeout", "timeout", "deadline", "retries" }
 
 local function parser()
@@ -150,6 +151,8 @@ function copy.run(argv, base)
   if why then
     return command.usage("copy", why)
   end
+  -- Lists of files are short-lived and large: memory counts for more than the collector's time.
+  collectgarbage("incremental", PAUSE)
   return run(values, line)
 end
 

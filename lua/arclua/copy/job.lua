@@ -14,8 +14,9 @@ Job.__index = Job
 
 local job = {}
 
--- Files at a time: most of a small one's life is waiting for answers.
-local WORKERS = 48
+-- Files at a time: most of a small one's life is waiting for answers. No more begin once so many
+-- bytes are under way.
+local WORKERS, UNDER_WAY = 128, 8 * 1024 * 1024
 -- Failures that are kept to be told.
 local TOLD = 1000
 local LISTED = 20
@@ -41,6 +42,7 @@ function job.new(spec)
     pool = pool.new(spec.sftp, { connections = spec.opts.connections, more = spec.more }),
     meter = spec.meter, hooks = spec.hooks or {}, done = spec.state.done,
     temporaries = spec.state.temporaries, outcome = spec.state.outcome, left_behind = {},
+    flying = 0, room = core.cond(),
   }, Job)
 end
 
@@ -149,6 +151,23 @@ local function copy_one(self, item)
   self.done[key] = true
 end
 
+-- Waits until there is room for a file of this size; false: the copy has ended.
+local function take_room(self, size)
+  while self.flying > 0 and self.flying + size > UNDER_WAY and not self.fatal do
+    local ok, err = self.room:wait()
+    if not ok then
+      self.fatal = self.fatal or err
+    end
+  end
+  self.flying = self.flying + size
+  return not self.fatal
+end
+
+local function give_room(self, size)
+  self.flying = self.flying - size
+  self.room:broadcast()
+end
+
 local function worker(self)
   while not self.fatal do
     local item, err = self.walk:next()
@@ -158,7 +177,11 @@ local function worker(self)
       end
       return true
     end
-    copy_one(self, item)
+    local size = item.entry.type == "file" and item.entry.size or 0
+    if take_room(self, size) then
+      copy_one(self, item)
+    end
+    give_room(self, size)
     self.walk:finished(item.parent)
   end
   return true
@@ -170,6 +193,7 @@ local function stop(self, tasks)
     task:cancel()
   end
   self.walk.changed:broadcast()
+  self.room:broadcast()
   core.shield(GRACE, function()
     for _, task in ipairs(tasks) do
       task:await()
@@ -207,6 +231,7 @@ function Job:run()
     self.single = #self.walk.directories == 0 and self.walk.last == 1
     ok, err = run_tasks(self)
   end
+  self.pool:stop()
   for _, name in ipairs(self.left_behind) do
     table.insert(self.outcome.notes, "left behind: " .. name)
   end

@@ -9,63 +9,69 @@ local pool = {}
 
 --- From so many bytes on more than one connection is used.
 pool.LARGE = 64 * 1024 * 1024
+local PATIENCE = 10
 
 ---@param first arclua.Sftp
 ---@param opts { connections: integer, more: (fun(): arclua.Sftp?, arclua.Error?)? }  more: makes
 ---   another connection
 function pool.new(first, opts)
-  return setmetatable({ list = { { sftp = first, users = 0 } }, opts = opts, begun = 0 }, Pool)
-end
-
-local function is_over(err)
-  return err.code == "cancelled" or err.code == "timeout"
+  return setmetatable({ list = { { sftp = first, users = 0 } }, opts = opts, begun = 0,
+    adding = 0, added = core.cond(), tasks = {} }, Pool)
 end
 
 -- One more; a machine that allows no more is not asked again.
 local function add(self)
-  local sftp, err = self.opts.more()
+  local sftp = self.opts.more()
   if sftp then
     self.list[#self.list + 1] = { sftp = sftp, users = 0 }
   else
-    self.refused = not is_over(err)
+    self.refused = true
   end
-  return sftp
+  self.adding = self.adding - 1
+  self.added:broadcast()
 end
 
---- Makes the connections that a large copy has; true when there is more than one.
+-- Begins to make what is missing.
+local function start(self)
+  if not self.opts.more or self.refused or self.adding > 0 then
+    return
+  end
+  for _ = #self.list + 1, self.opts.connections do
+    self.adding = self.adding + 1
+    self.tasks[#self.tasks + 1] = core.spawn(add, self)
+  end
+end
+
+--- Makes the connections that a large file has; true when there is more than one.
 ---@return boolean
 function Pool:widen()
-  while self.widening do
-    if not self.widening:wait() then
-      return #self.list > 1
+  start(self)
+  while self.adding > 0 do
+    if not self.added:wait() then
+      break
     end
   end
-  if not self.opts.more or self.refused or #self.list >= self.opts.connections then
-    return #self.list > 1
-  end
-  self.widening = core.cond()
-  local tasks = {}
-  for i = #self.list + 1, self.opts.connections do
-    tasks[i] = core.spawn(add, self)
-  end
-  local cancelled
-  for _, task in pairs(tasks) do
-    if not cancelled and not select(1, task:await()) then
-      cancelled = self.closed
-    end
-  end
-  local waiting = self.widening
-  self.widening = nil
-  waiting:broadcast()
   return #self.list > 1
 end
 
---- Notes that a file of this size begins; makes more connections once all are large together.
+--- Notes that a file of this size begins; more connections come once all are much together.
 function Pool:begin(size)
   self.begun = self.begun + size
   if self.begun > pool.LARGE and #self.list < self.opts.connections then
-    self:widen()
+    start(self)
   end
+end
+
+--- Makes no more.
+function Pool:stop()
+  for _, task in ipairs(self.tasks) do
+    task:cancel()
+  end
+  core.shield(PATIENCE, function()
+    for _, task in ipairs(self.tasks) do
+      task:await()
+    end
+  end)
 end
 
 --- Calls fn(sftp) with the connection that has the least to do.

@@ -24,17 +24,35 @@ local DEEPEST = 200
 ---@field entry table
 
 function walk.new(job)
-  return setmetatable({ job = job, first = 1, last = 0, items = {}, directories = {}, listing = 0,
-    changed = core.cond() }, Walk)
+  return setmetatable({ job = job, first = 1, last = 0, entries = {}, nodes = {}, existing = {},
+    directories = {}, listing = 0, changed = core.cond() }, Walk)
 end
 
-function Walk:add(item)
+-- An entry of a directory waits to be copied; it becomes an item when its turn has come, since
+-- there may be many.
+local function queue(self, node, entry, existing)
   self.last = self.last + 1
-  self.items[self.last] = item
-  if item.entry.type == "file" then
-    self.job:expect(item.entry.size or 0)
+  self.entries[self.last], self.nodes[self.last] = entry, node
+  self.existing[self.last] = existing
+  if entry.type == "file" then
+    self.job:expect(entry.size or 0)
   end
   self.changed:signal()
+end
+
+-- What is known of an entry of a directory.
+local function item_of(node, entry, existing)
+  local name = entry.name
+  return { rel = paths.join(node.rel, name), from = node.from, to = node.to,
+    source = paths.join(node.source, name), target = paths.join(node.target, name),
+    inner = paths.join(node.inner or "", name), entry = entry, existing = existing, parent = node }
+end
+
+--- A single file to be copied.
+---@param item arclua.CopyItem
+function Walk:add(item)
+  queue(self, false, item, nil)
+  self.job:expect(item.entry.size or 0)
 end
 
 --- A directory to be copied. node: { rel, from, source, entry, to, target, existing, parent }.
@@ -140,32 +158,44 @@ local function of_link(job, node, item)
   return entry
 end
 
+-- What an entry of a list really is: servers may not say, links may be followed. nil: nothing to
+-- copy.
+local function resolve(job, node, entry)
+  if entry.type == "file" or entry.type == "directory" then
+    return entry
+  end
+  local item = item_of(node, entry)
+  local found = entry
+  if entry.type == "unknown" then
+    found = node.from:lstat(item.source) or entry
+  end
+  if found.type == "link" then
+    item.entry = found
+    found = of_link(job, node, item)
+  end
+  if found then
+    found.name = entry.name
+  end
+  return found
+end
+
 local function take_entry(self, node, entry, existing)
   local job = self.job
-  local item = { rel = paths.join(node.rel, entry.name), from = node.from, to = node.to,
-    source = paths.join(node.source, entry.name), target = paths.join(node.target, entry.name),
-    entry = entry, existing = existing[entry.name] or false, parent = node }
   if job.excluded and job.excluded(paths.join(node.inner or "", entry.name),
     entry.type == "directory") then
     return
   end
-  item.inner = paths.join(node.inner or "", entry.name)
-  if entry.type == "unknown" then -- a server that does not say in lists
-    item.entry = node.from:lstat(item.source) or entry
-  end
-  if item.entry.type == "link" then
-    item.entry = of_link(job, node, item)
-  end
-  if not item.entry then
+  entry = resolve(job, node, entry)
+  if not entry then
     return
-  elseif item.entry.type == "directory" then
+  elseif entry.type == "directory" then
     node.open = node.open + 1
-    self:add_directory(item)
-  elseif item.entry.type == "file" or item.entry.type == "link" then
+    self:add_directory(item_of(node, entry, existing))
+  elseif entry.type == "file" or entry.type == "link" then
     node.open = node.open + 1
-    self:add(item)
+    queue(self, node, entry, existing)
   else
-    job:skipped(item.rel, "no regular file")
+    job:skipped(paths.join(node.rel, entry.name), "no regular file")
   end
 end
 
@@ -186,7 +216,7 @@ local function expand(self, node)
     if job.fatal then
       return nil
     elseif paths.is_name(entry.name) then
-      take_entry(self, node, entry, existing)
+      take_entry(self, node, entry, existing[entry.name] or false)
     else
       job:failed(node.rel, errors.new { reason = "copy.bad-name", op = "copy",
         message = ("the machine gave '%s' for a file's name in '%s'"):format(entry.name, node.rel) })
@@ -225,9 +255,13 @@ function Walk:next()
   local job = self.job
   while not job.fatal do
     if self.first <= self.last then
-      local item = self.items[self.first]
-      self.items[self.first] = nil
-      self.first = self.first + 1
+      local i = self.first
+      local node, item = self.nodes[i], self.entries[i]
+      if node then
+        item = item_of(node, item, self.existing[i])
+      end
+      self.entries[i], self.nodes[i], self.existing[i] = nil, nil, nil
+      self.first = i + 1
       if self.last - self.first == AHEAD - 1 then
         self.changed:broadcast()
       end
