@@ -59,6 +59,18 @@ local function wrong_way(values, line)
   return nil
 end
 
+-- Options that do not go together.
+local function wrong_options(values)
+  if values.fsync and values.no_fsync then
+    return "options '--fsync' and '--no-fsync' exclude each other"
+  elseif values.replace and not (values.enable and values.port) then
+    return "option '--replace' needs --enable and --port"
+  elseif values.gather and values.output and values.output ~= "grouped" then
+    return ("option '-b' and '--output %s' exclude each other"):format(escape.text(values.output))
+  end
+  return nil
+end
+
 -- What is wrong with the line as a whole, nil when nothing is.
 local function wrong(values, line)
   local selected = select_.is_given(values)
@@ -67,14 +79,8 @@ local function wrong(values, line)
       escape.text(line.machine))
   elseif not (line.machine or selected) then
     return NO_SELECTOR
-  elseif values.fsync and values.no_fsync then
-    return "options '--fsync' and '--no-fsync' exclude each other"
-  elseif values.replace and not (values.enable and values.port) then
-    return "option '--replace' needs --enable and --port"
-  elseif values.gather and values.output and values.output ~= "grouped" then
-    return ("option '-b' and '--output %s' exclude each other"):format(escape.text(values.output))
   end
-  return wrong_way(values, line)
+  return wrong_options(values) or wrong_way(values, line)
 end
 
 -- Bars at the terminal, under what is printed: live only.

@@ -91,20 +91,23 @@ function Job:meter_of(item)
   return item.meter
 end
 
--- A link as a link.
-local function copy_link(self, item)
+-- Where a link leads, when it may be made here.
+local function link_of(self, item)
   local leads, err = item.from:readlink(item.source)
-  if not leads then
-    return nil, err
-  elseif not self.upload and not paths.stays(item.inner or item.target, leads) then
+  if leads and not self.upload and not paths.stays(item.inner, leads) then
     return errors.fail { reason = "copy.unsafe-link", op = "copy",
       message = ("'%s' leads out of what is copied, to '%s'"):format(item.rel, leads) }
   end
-  local existing = item.existing
-  if existing == nil then
-    existing = item.to:lstat(item.target)
-  end
-  if existing and existing.type == "link" and item.to:readlink(item.target) == leads then
+  return leads, err
+end
+
+-- A link as a link: 0 | false, it is there | nil, err.
+local function copy_link(self, item)
+  local leads, err = link_of(self, item)
+  local existing = leads and item.existing
+  if not leads then
+    return nil, err
+  elseif existing and existing.type == "link" and item.to:readlink(item.target) == leads then
     return false
   elseif existing and existing.type == "directory" then
     return errors.fail { reason = "copy.is-directory", op = "copy",

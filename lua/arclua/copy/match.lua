@@ -5,6 +5,9 @@ local paths = require "arclua.copy.paths"
 
 local match = {}
 
+-- Errors that are none of one directory.
+local ENDS = { closed = true, cancelled = true, timeout = true, config = true }
+
 --- A function that says whether an entry is left out. A pattern without a slash means a name at
 --- any depth, one with a slash a path from the top of what is copied; a slash at its end means
 --- directories only. Errors: config.
@@ -52,6 +55,24 @@ local function matching(sftp, directory, pattern)
   return found
 end
 
+-- The matches of one part of a pattern in the directories that the parts before have given.
+local function below(sftp, directories, part)
+  local out = {}
+  for _, directory in ipairs(directories) do
+    local found, err = { paths.join(directory, part) }, nil
+    if glob.is_pattern(part) then
+      found, err = matching(sftp, directory, part)
+    end
+    if not found and ENDS[err.code] then
+      return nil, err
+    end
+    for _, path in ipairs(found or {}) do
+      out[#out + 1] = path
+    end
+  end
+  return out
+end
+
 --- The server's paths that a pattern stands for, sorted; the path itself when it is there or is
 --- no pattern.
 ---@param sftp arclua.Sftp
@@ -63,21 +84,18 @@ function match.remote(sftp, path)
   end
   local found = { path:find "^/" and "/" or "" }
   for part in path:gmatch "[^/]+" do
-    local next_found = {}
-    for _, directory in ipairs(found) do
-      local more, err = { paths.join(directory, part) }, nil
-      if glob.is_pattern(part) then
-        more, err = matching(sftp, directory, part)
-      end
-      if not more and (err.code == "closed" or err.code == "cancelled" or err.code == "timeout"
-        or err.code == "config") then
-        return nil, err
-      end
-      table.move(more or {}, 1, #(more or {}), #next_found + 1, next_found)
+    local err
+    found, err = below(sftp, found, part)
+    if not found then
+      return nil, err
     end
-    found = next_found
   end
-  return found
+  -- Where no pattern follows, what is named may be missing in some of them.
+  local there = {}
+  for _, one in ipairs(found) do
+    there[#there + 1] = sftp:lstat(one) and one
+  end
+  return there
 end
 
 return match

@@ -25,17 +25,41 @@ function operand.parse(text, direct)
   return { path = text, remote = false }
 end
 
+-- What is wrong with a source that is where the target is.
+local function same_end(source, target)
+  if target.remote then
+    return ("'%s' and '%s' are both on machines: copy to this computer first"):format(source.text,
+      target.text)
+  end
+  return ("neither '%s' nor '%s' is on a machine: write :PATH, or MACHINE:PATH"):format(
+    source.text, target.text)
+end
+
+-- The one machine that all remote words name, false for none | nil, what is wrong.
+local function machine_of(list)
+  local machine
+  for _, one in ipairs(list) do
+    local name = one.machine or false
+    if machine ~= nil and machine ~= name then
+      return nil, "all paths on machines must name the same one, or none (:PATH)"
+    end
+    machine = name
+  end
+  return machine
+end
+
 --- What a whole line means: { upload, sources, destination, machine } | nil, what is wrong.
 ---@param words string[]
 ---@param direct boolean?
 ---@return table|nil, string?
 function operand.line(words, direct)
-  local list, machine = {}, nil
+  local list = {}
   for i, word in ipairs(words) do
     if word == "" then
       return nil, "an empty word is no path"
     end
     list[i] = operand.parse(word, direct)
+    list[i].text = word
   end
   if #list < 2 then
     return nil, #list == 0 and "nothing to copy: arclua copy SRC... DST"
@@ -45,19 +69,13 @@ function operand.line(words, direct)
   local sources = {}
   for i, source in ipairs(list) do
     if source.remote == target.remote then
-      return nil, target.remote
-        and ("'%s' and '%s' are both on machines: copy to this computer first"):format(words[i],
-          words[#words])
-        or ("neither '%s' nor '%s' is on a machine: write :PATH, or MACHINE:PATH"):format(words[i],
-          words[#words])
+      return nil, same_end(source, target)
     end
     sources[i] = source.path == "" and "." or source.path
   end
-  for _, one in ipairs(target.remote and { target } or list) do
-    if machine ~= nil and machine ~= (one.machine or false) then
-      return nil, "all paths on machines must name the same one, or none (:PATH)"
-    end
-    machine = one.machine or false
+  local machine, why = machine_of(target.remote and { target } or list)
+  if machine == nil then
+    return nil, why
   end
   return { upload = target.remote, sources = sources, destination = target.path,
     machine = machine or nil }

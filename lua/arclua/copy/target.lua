@@ -61,33 +61,36 @@ local function stat(job, path)
   return core.sys.stat(path, true)
 end
 
+-- The destination is not there. Whether things go into it; a template's parents are made.
+local function is_into_new(job, wanted)
+  local text = job.destination
+  if text:find "/$" or wanted and job.make_parents then
+    return make_directory(job, text)
+  elseif wanted then
+    return fail("copy.no-directory", "'%s' is no directory, and %d things are to go there", text,
+      #job.sources)
+  end
+  local parent = paths.split(text)
+  if job.make_parents and parent ~= "" then
+    local ok, err = make_directory(job, parent)
+    return ok and false, err
+  end
+  return false
+end
+
 -- Whether the destination is a directory that things go into; made when it should be one.
 local function is_into(job)
   local text = job.destination
   local wanted = text:find "/$" or #job.sources > 1
   local found, err = stat(job, text)
-  if not found and err.code ~= "notfound" then
+  if not found and err.code == "notfound" then
+    return is_into_new(job, wanted)
+  elseif not found then
     return nil, err
-  elseif found and found.type == "directory" then
-    return true
-  elseif found and wanted then
+  elseif wanted and found.type ~= "directory" then
     return fail("copy.is-file", "'%s' is no directory", text)
-  elseif not found and (text:find "/$" or wanted and job.make_parents) then
-    local ok
-    ok, err = make_directory(job, text)
-    return ok, err
-  elseif wanted then
-    return fail("copy.no-directory", "'%s' is no directory, and %d things are to go there", text,
-      #job.sources)
-  elseif job.make_parents then
-    local parent = paths.split(text)
-    local ok = true
-    if parent ~= "" then
-      ok, err = make_directory(job, parent)
-    end
-    return ok and false, err
   end
-  return false
+  return found.type == "directory"
 end
 
 -- Where a source goes: the directory and the name in it.

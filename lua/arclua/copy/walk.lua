@@ -219,7 +219,8 @@ local function expand(self, node)
       take_entry(self, node, entry, existing[entry.name] or false)
     else
       job:failed(node.rel, errors.new { reason = "copy.bad-name", op = "copy",
-        message = ("the machine gave '%s' for a file's name in '%s'"):format(entry.name, node.rel) })
+        message = ("the machine gave '%s' for a file's name in '%s'"):format(entry.name,
+          node.rel) })
     end
   end
   return self:finished(node)

@@ -5,7 +5,7 @@ local connect = require "arclua.connect"
 local copy_options = require "arclua.copy.options"
 local copying = require "arclua.fleet.copy"
 local real = require "arclua.core"
-local destination = require "arclua.openssh.destination"
+local destinations = require "arclua.openssh.destination"
 local errors = require "arclua.errors"
 local login = require "arclua.openssh.login"
 local record = require "arclua.fleet.record"
@@ -165,7 +165,7 @@ local function check_way(opts, targets, context)
   end
   local ok, err = context:ssh_config()
   if ok and jump then
-    ok, err = destination.parse_jumps(jump)
+    ok, err = destinations.parse_jumps(jump)
   end
   return ok and true, err
 end
