@@ -122,6 +122,8 @@ static bool drain(struct arc_sftp *sftp) {
     } else if (n == ARC_AGAIN) {
       arc_stream_want_write(sftp->stream, flush, sftp);
       return false;
+    } else if (!sftp->ready) {
+      arc_buf_consume(&sftp->out, len); // what it has said tells more
     } else {
       lose_stream(sftp);
     }

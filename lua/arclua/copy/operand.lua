@@ -48,11 +48,8 @@ local function machine_of(list)
   return machine
 end
 
---- What a whole line means: { upload, sources, destination, machine } | nil, what is wrong.
----@param words string[]
----@param direct boolean?
----@return table|nil, string?
-function operand.line(words, direct)
+-- All words read, the target apart | nil, what is wrong.
+local function read(words, direct)
   local list = {}
   for i, word in ipairs(words) do
     if word == "" then
@@ -65,7 +62,18 @@ function operand.line(words, direct)
     return nil, #list == 0 and "nothing to copy: arclua copy SRC... DST"
       or "no target: arclua copy SRC... DST"
   end
-  local target = table.remove(list)
+  return list, table.remove(list)
+end
+
+--- What a whole line means: { upload, sources, destination, machine } | nil, what is wrong.
+---@param words string[]
+---@param direct boolean?
+---@return table|nil, string?
+function operand.line(words, direct)
+  local list, target = read(words, direct)
+  if not list then
+    return nil, target
+  end
   local sources = {}
   for i, source in ipairs(list) do
     if source.remote == target.remote then
