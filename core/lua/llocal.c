@@ -69,20 +69,15 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value) {
   lua_setfield(L, -2, key);
 }
 
-/* Lists are long: 8 members are half as large as 9. Only directories are ever
- * looked for by inode. */
+/* Lists are long: 8 members are half as large as 9. */
 static void push_stat(lua_State *L, const struct stat *st) {
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 6);
   lua_pushstring(L, type_of(st->st_mode));
   lua_setfield(L, -2, "type");
   set_integer(L, "size", (lua_Integer)st->st_size);
   set_integer(L, "mode", st->st_mode & 07777);
   set_integer(L, "atime", (lua_Integer)st->st_atime);
   set_integer(L, "mtime", (lua_Integer)st->st_mtime);
-  if (S_ISDIR(st->st_mode)) {
-    set_integer(L, "inode", (lua_Integer)st->st_ino);
-    set_integer(L, "device", (lua_Integer)st->st_dev);
-  }
 }
 
 /* ---- directories -----------------------------------------------------------
@@ -191,6 +186,26 @@ static int l_readlink(lua_State *L) {
     return result(L, error ? error : errno, "read link", path);
   }
   lua_pushlstring(L, leads, (size_t)n);
+  return 1;
+}
+
+/* The absolute path without links; the root's way there may have some. */
+static int l_realpath(lua_State *L) {
+  const char *path = check_path(L, 2);
+  char proc[32], real[PATH_MAX];
+  int fd = -1;
+  int error = arc_root_file(check_root(L), path, O_PATH, 0, &fd);
+  if (error) {
+    return result(L, error, "resolve", path);
+  }
+  snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(proc, real, sizeof real);
+  error = n < 0 ? errno : 0;
+  close(fd);
+  if (error) {
+    return result(L, error, "resolve", path);
+  }
+  lua_pushlstring(L, real, (size_t)n);
   return 1;
 }
 
@@ -438,11 +453,19 @@ static int l_sha256(lua_State *L) {
 }
 
 void arc_open_local(lua_State *L) {
-  static const luaL_Reg root[] = {
-      {"stat", l_stat},       {"lstat", l_lstat},       {"mkdir", l_mkdir},
-      {"remove", l_remove},   {"rmdir", l_rmdir},       {"rename", l_rename},
-      {"symlink", l_symlink}, {"readlink", l_readlink}, {"setstat", l_setstat},
-      {"list", l_list},       {"open", l_open},         {NULL, NULL}};
+  static const luaL_Reg root[] = {{"stat", l_stat},
+                                  {"lstat", l_lstat},
+                                  {"mkdir", l_mkdir},
+                                  {"remove", l_remove},
+                                  {"rmdir", l_rmdir},
+                                  {"rename", l_rename},
+                                  {"symlink", l_symlink},
+                                  {"readlink", l_readlink},
+                                  {"setstat", l_setstat},
+                                  {"list", l_list},
+                                  {"realpath", l_realpath},
+                                  {"open", l_open},
+                                  {NULL, NULL}};
   static const luaL_Reg file[] = {
       {"stat", l_fstat}, {"setstat", l_fsetstat}, {"truncate", l_truncate},
       {"sync", l_sync},  {"sha256", l_sha256},    {NULL, NULL}};

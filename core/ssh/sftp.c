@@ -105,11 +105,17 @@ void arc_sftp_close(struct arc_sftp *sftp) {
 
 static void flush(void *arg);
 
+/* A stream that was closed before the server said a word had none. */
 static void lose_stream(struct arc_sftp *sftp) {
-  struct arc_err *err = sftp->stream->err;
-  arc_sftp_fail(sftp,
-                err ? arc_err_ref(err)
-                    : arc_err_reason("sftp.closed", "the connection was lost"));
+  struct arc_err *why = sftp->stream->err, *err = NULL;
+  if (why && (sftp->ready || why->reason)) {
+    err = arc_err_ref(why);
+  } else {
+    err = arc_err_reason(sftp->ready ? "sftp.closed" : "sftp.unavailable",
+                         "the SFTP server's connection was closed%s%s",
+                         why ? ": " : "", why ? why->message : "");
+  }
+  arc_sftp_fail(sftp, err);
 }
 
 /* False while the stream takes no more, or it is over. */

@@ -55,6 +55,7 @@ local function make_directory(job, path)
 end
 
 local function stat(job, path)
+  path = path:gsub("(.)/+$", "%1")
   if job.upload then
     return job.pool.list[1].sftp:stat(path)
   end

@@ -121,21 +121,30 @@ local function make(node)
   return existing
 end
 
--- Whether a followed link leads to a directory that one is in.
-local function is_loop(job, node, entry)
-  if node.depth > DEEPEST then
-    return true
-  elseif not job.upload then
-    return false -- the depth ends it: a server's files have no identity
+local function is_within(path, directory)
+  return path == directory or directory == "/" or path:sub(1, #directory + 1) == directory .. "/"
+end
+
+-- Whether a followed link leads to a directory that one is in, by the links that led here, too.
+-- item.via gets where the link is.
+local function is_loop(node, item)
+  local leads, err = item.from:realpath(item.source)
+  local here = leads and item.from:realpath(node.source)
+  if not here then
+    return nil, err
   end
+  item.via = here
   local at = node
   while at do
-    if at.entry.inode == entry.inode and at.entry.device == entry.device then
+    if is_within(here, leads) then
       return true
     end
-    at = at.parent
+    while at and not at.via do
+      at = at.parent
+    end
+    here, at = at and at.via, at and at.parent
   end
-  return false
+  return node.depth > DEEPEST
 end
 
 -- What a link is taken for, by the policy: its entry, or nil: it is not copied.
@@ -150,7 +159,7 @@ local function of_link(job, node, item)
   if not entry then
     job:failed(item.rel, err)
     return nil
-  elseif entry.type == "directory" and is_loop(job, node, entry) then
+  elseif entry.type == "directory" and is_loop(node, item) then
     job:failed(item.rel, errors.new { reason = "copy.loop", op = "copy",
       message = ("'%s' leads to a directory that it is in"):format(item.rel) })
     return nil
@@ -176,7 +185,7 @@ local function resolve(job, node, entry)
   if found then
     found.name = entry.name
   end
-  return found
+  return found, item.via
 end
 
 local function take_entry(self, node, entry, existing)
@@ -185,12 +194,15 @@ local function take_entry(self, node, entry, existing)
     entry.type == "directory") then
     return
   end
-  entry = resolve(job, node, entry)
+  local via
+  entry, via = resolve(job, node, entry)
   if not entry then
     return
   elseif entry.type == "directory" then
     node.open = node.open + 1
-    self:add_directory(item_of(node, entry, existing))
+    local item = item_of(node, entry, existing)
+    item.via = via
+    self:add_directory(item)
   elseif entry.type == "file" or entry.type == "link" then
     node.open = node.open + 1
     queue(self, node, entry, existing)
@@ -211,13 +223,15 @@ local function expand(self, node)
   end
   node.made_or_there = true
   table.sort(list, function(a, b) return a.name < b.name end)
+  local last
   for i, entry in ipairs(list) do
-    list[i] = nil
+    local again = entry.name == last -- servers say so at times: two must not write one file
+    last, list[i] = entry.name, nil
     if job.fatal then
       return nil
-    elseif paths.is_name(entry.name) then
+    elseif paths.is_name(entry.name) and not again then
       take_entry(self, node, entry, existing[entry.name] or false)
-    else
+    elseif not again then
       job:failed(node.rel, errors.new { reason = "copy.bad-name", op = "copy",
         message = ("the machine gave '%s' for a file's name in '%s'"):format(entry.name,
           node.rel) })
