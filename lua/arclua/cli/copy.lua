@@ -77,7 +77,7 @@ local function wrong(values, line)
   if line.machine and selected then
     return ("'%s:' names the machine: leave the selecting options away, or write :PATH"):format(
       escape.text(line.machine))
-  elseif not (line.machine or selected) then
+  elseif not (line.machine or selected or values.direct) then
     return NO_SELECTOR
   end
   return wrong_options(values) or wrong_way(values, line)
