@@ -74,6 +74,11 @@ function Session:exec(command, opts) end
 ---@param opts { timeout: number? }?    seconds to open it, default 30
 ---@return arclua.Stream|nil, arclua.Error?
 function Session:direct_tcpip(host, port, opts) end
+--- A stream to a subsystem of the server. Errors: ssh.no-subsystem.
+---@param name string
+---@param opts { timeout: number? }?    seconds until it stands, default 30
+---@return arclua.Stream|nil, arclua.Error?
+function Session:subsystem(name, opts) end
 function Session:close() end            -- orderly; also __close, __gc
 function Session:banner() end           -- the server's version line
 --- What the server wrote before the login (its Banner), printable; nil: nothing.
