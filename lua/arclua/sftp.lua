@@ -9,7 +9,7 @@ local sftp = {}
 
 local TIMEOUT = 30
 
---- An SFTP connection over a session. Close it, or say <close>.
+--- session:sftp(opts): an SFTP connection over a session. Close it, or say <close>.
 --- Errors: ssh.no-subsystem, sftp.unavailable, sftp.garbage, and what ends sessions.
 ---@param session arclua.Session
 ---@param opts { timeout: number? }?  seconds until it is ready, default 30
@@ -53,28 +53,27 @@ local function copy(session, upload, sources, destination, opts)
   return state.outcome
 end
 
--- What is added to the type of sessions.
-local methods = { sftp = sftp.open }
-
-function methods.upload(session, sources, destination, opts)
+--- session:upload(…): copies local files, and with recursive = true directories, to the machine, each under a
+--- temporary name first. Errors: of the first file that was not copied; the outcome says all.
+---@param session arclua.Session
+---@param sources string|string[]
+---@param destination string  a path of the machine's; a directory, or one with a slash at its end,
+---   is what things go into
+---@param opts arclua.CopyOptions?
+---@return arclua.CopyOutcome|nil, arclua.Error?, arclua.CopyOutcome?
+function sftp.upload(session, sources, destination, opts)
   return copy(session, true, sources, destination, opts)
 end
 
-function methods.download(session, sources, destination, opts)
-  return copy(session, false, sources, destination, opts)
-end
-
---- Gives sessions their methods sftp, upload and download: once is enough.
+--- session:download(…): the same from the machine; globs are expanded there, and nothing is ever written outside the
+--- destination.
 ---@param session arclua.Session
----@return arclua.Session
-function sftp.extend(session)
-  local type_methods = getmetatable(session).__index
-  if not type_methods.sftp then
-    for name, fn in pairs(methods) do
-      type_methods[name] = fn
-    end
-  end
-  return session
+---@param sources string|string[]
+---@param destination string  a local path
+---@param opts arclua.CopyOptions?
+---@return arclua.CopyOutcome|nil, arclua.Error?, arclua.CopyOutcome?
+function sftp.download(session, sources, destination, opts)
+  return copy(session, false, sources, destination, opts)
 end
 
 return sftp

@@ -20,7 +20,7 @@ function core.sftp.meter(parent, rate) end
 local Meter = {}
 function Meter:moved() end              -- bytes
 function Meter:add(bytes) end           -- counts what others have moved
-function Meter:close() end
+function Meter:close() end              -- also __close, __gc
 
 ---@class arclua.FileInfo
 ---@field type "file"|"directory"|"link"|"other"|"unknown"
@@ -51,14 +51,14 @@ function Sftp:open(path, flags, mode) end
 function Sftp:stat(path) end            -- arclua.FileInfo | nil, err; links are followed
 function Sftp:lstat(path) end           -- the same, of a link itself
 ---@param attributes arclua.FileAttributes
-function Sftp:setstat(path, attributes) end
-function Sftp:chmod(path, mode) end
+function Sftp:setstat(path, attributes) end -- true | nil, err
+function Sftp:chmod(path, mode) end     -- true | nil, err
 function Sftp:mkdir(path, mode) end     -- mode: default 0777, under the server's umask
-function Sftp:rmdir(path) end
+function Sftp:rmdir(path) end           -- true | nil, err
 function Sftp:remove(path) end          -- a file or link
 --- Replaces `to` at once where the server has posix-rename@openssh.com; else it must not be there.
 function Sftp:rename(from, to) end
-function Sftp:symlink(leads_to, path) end
+function Sftp:symlink(leads_to, path) end -- true | nil, err
 function Sftp:readlink(path) end        -- text | nil, err
 function Sftp:realpath(path) end        -- absolute, without links | nil, err
 --- All names of a directory but . and .., with their attributes, in the server's order.
@@ -81,8 +81,8 @@ local SftpFile = {}
 function SftpFile:read(n) end
 function SftpFile:write(text) end       -- true | nil, err
 function SftpFile:seek(offset) end      -- from the beginning; returns where it stands
-function SftpFile:stat() end
-function SftpFile:setstat(attributes) end
+function SftpFile:stat() end            -- arclua.FileInfo | nil, err
+function SftpFile:setstat(attributes) end -- true | nil, err
 function SftpFile:sync() end            -- true: on disk | false: the server cannot say | nil, err
 ---@class arclua.MoveOptions
 ---@field offset integer?               in both files, default 0
@@ -114,23 +114,23 @@ local LocalRoot = {}
 --- "r", "c" (made when it is not there), "wx" (it must not be there).
 ---@return arclua.LocalFile|nil, arclua.Error?
 function LocalRoot:open(path, flags, mode) end
-function LocalRoot:stat(path) end
-function LocalRoot:lstat(path) end
-function LocalRoot:setstat(path, attributes) end
-function LocalRoot:list(path) end
-function LocalRoot:mkdir(path, mode) end
-function LocalRoot:rmdir(path) end
-function LocalRoot:remove(path) end
-function LocalRoot:rename(from, to) end
-function LocalRoot:symlink(leads_to, path) end
-function LocalRoot:readlink(path) end
-function LocalRoot:realpath(path) end
-function LocalRoot:close() end
+function LocalRoot:stat(path) end -- arclua.FileInfo | nil, err; links are followed
+function LocalRoot:lstat(path) end -- the same, of a link itself
+function LocalRoot:setstat(path, attributes) end -- mode, atime and mtime: true | nil, err
+function LocalRoot:list(path) end -- arclua.FileInfo[] | nil, err
+function LocalRoot:mkdir(path, mode) end -- mode: default 0777, under the umask: true | nil, err
+function LocalRoot:rmdir(path) end -- true | nil, err
+function LocalRoot:remove(path) end -- a file or link: true | nil, err
+function LocalRoot:rename(from, to) end -- replaces: true | nil, err
+function LocalRoot:symlink(leads_to, path) end -- true | nil, err
+function LocalRoot:readlink(path) end -- text | nil, err
+function LocalRoot:realpath(path) end -- absolute, without links | nil, err
+function LocalRoot:close() end -- also __close, __gc
 ---@class arclua.LocalFile
 local LocalFile = {}
-function LocalFile:stat() end
-function LocalFile:setstat(attributes) end
-function LocalFile:truncate(size) end
+function LocalFile:stat() end -- arclua.FileInfo | nil, err
+function LocalFile:setstat(attributes) end -- true | nil, err
+function LocalFile:truncate(size) end -- true | nil, err
 function LocalFile:sync() end           -- waits: a thread does it
 function LocalFile:sha256() end         -- waits: hex text | nil, err
 function LocalFile:close() end          -- true | nil, err

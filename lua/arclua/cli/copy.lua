@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- arclua copy [SELECT] [FLEET] SRC... DST
 local command = require "arclua.cli.command"
+local conflicts = require "arclua.cli.conflicts"
 local escape = require "arclua.report.escape"
 local fleet = require "arclua.fleet"
 local operand = require "arclua.copy.operand"
@@ -37,40 +38,6 @@ local function parser()
   return it
 end
 
-local function is_given(value)
-  return value and (type(value) ~= "table" or #value > 0)
-end
-
--- What is wrong with --direct and --jump.
-local function wrong_way(values, line)
-  if not values.direct then
-    return is_given(values.jump) and "option '--jump' is for hosts that are reached directly: a "
-      .. "machine of Azure Arc is reached through the relay; name hosts, and say --direct" or nil
-  elseif not line.machine and not is_given(values.name) then
-    return "option '--direct' needs hosts: arclua copy --direct app.tgz ops@10.0.0.5:/tmp/, or "
-      .. "-n HOST for each of several"
-  end
-  for _, name in ipairs(FOR_MACHINES) do
-    if is_given(values[name]) then
-      return ("option '--%s' is for machines of Azure Arc, not for --direct"):format(
-        (name:gsub("_", "-")))
-    end
-  end
-  return nil
-end
-
--- Options that do not go together.
-local function wrong_options(values)
-  if values.fsync and values.no_fsync then
-    return "options '--fsync' and '--no-fsync' exclude each other"
-  elseif values.replace and not (values.enable and values.port) then
-    return "option '--replace' needs --enable and --port"
-  elseif values.gather and values.output and values.output ~= "grouped" then
-    return ("option '-b' and '--output %s' exclude each other"):format(escape.text(values.output))
-  end
-  return nil
-end
-
 -- What is wrong with the line as a whole, nil when nothing is.
 local function wrong(values, line)
   local selected = select_.is_given(values)
@@ -79,8 +46,13 @@ local function wrong(values, line)
       escape.text(line.machine))
   elseif not (line.machine or selected or values.direct) then
     return NO_SELECTOR
+  elseif values.fsync and values.no_fsync then
+    return "options '--fsync' and '--no-fsync' exclude each other"
   end
-  return wrong_options(values) or wrong_way(values, line)
+  return conflicts.find(values, { forbidden = FOR_MACHINES,
+    hosts = line.machine or conflicts.is_given(values.name),
+    example = "option '--direct' needs hosts: arclua copy --direct app.tgz ops@10.0.0.5:/tmp/, or "
+      .. "-n HOST for each of several" })
 end
 
 -- Bars at the terminal, under what is printed: live only.

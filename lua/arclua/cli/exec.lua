@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- arclua exec [SELECT] [FLEET] [NAME...] -- COMMAND...
 local command = require "arclua.cli.command"
-local escape = require "arclua.report.escape"
+local conflicts = require "arclua.cli.conflicts"
 local fleet = require "arclua.fleet"
 local options = require "arclua.cli.options"
 local printing = require "arclua.cli.printing"
@@ -70,49 +70,15 @@ local function run(values, words)
   return report:exit_status { max_status = values.max_status }
 end
 
-local function is_given(value)
-  return value and (type(value) ~= "table" or #value > 0)
-end
-
--- What is wrong with --entra.
-local function wrong_login(values)
-  for _, name in ipairs { "identity", "ask_pass" } do
-    if values.entra and is_given(values[name]) then
-      return ("options '--entra' and '--%s' exclude each other"):format((name:gsub("_", "-")))
-    end
-  end
-  return nil
-end
-
--- What is wrong with --direct and --jump.
-local function wrong_way(values)
-  if not values.direct then
-    return is_given(values.jump) and "option '--jump' is for hosts that are reached directly: a "
-      .. "machine of Azure Arc is reached through the relay; name hosts, and say --direct" or nil
-  elseif not is_given(values.names) then
-    return "option '--direct' needs hosts: arclua exec --direct db-1 ops@10.0.0.5:2222 -- uptime"
-  end
-  for _, name in ipairs(FOR_MACHINES) do
-    if is_given(values[name]) then
-      return ("option '--%s' is for machines of Azure Arc, not for --direct"):format(
-        (name:gsub("_", "-")))
-    end
-  end
-  return nil
-end
-
 -- What is wrong with the line as a whole, nil when nothing is.
 local function wrong(values, words)
   if not select_.is_given(values) then
     return NO_SELECTOR
   elseif not words or #words == 0 then
     return NO_COMMAND
-  elseif values.replace and not (values.enable and values.port) then
-    return "option '--replace' needs --enable and --port"
-  elseif values.gather and values.output and values.output ~= "grouped" then
-    return ("option '-b' and '--output %s' exclude each other"):format(escape.text(values.output))
   end
-  return wrong_login(values) or wrong_way(values)
+  return conflicts.find(values, { forbidden = FOR_MACHINES, hosts = conflicts.is_given(values.names),
+    example = "option '--direct' needs hosts: arclua exec --direct db-1 ops@10.0.0.5:2222 -- uptime" })
 end
 
 function exec.run(argv, base)
