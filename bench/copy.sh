@@ -18,7 +18,7 @@ for tool in /usr/bin/time ssh scp sftp; do
   }
 done
 [ -f build/release/build.ninja ] || cmake --preset release >/dev/null
-cmake --build --preset release >/dev/null
+cmake --build --preset release >/dev/null 2>&1
 export RUNS=${RUNS:-3} MEGABYTES=${MEGABYTES:-1000} FILES=${FILES:-10000}
 export AZURE_MEGABYTES=${AZURE_MEGABYTES:-1000} NEAR_FILES=${NEAR_FILES:-500}
 export ARCLUA=$PWD/build/release/bin/arclua
@@ -54,7 +54,7 @@ openssh() { # put|get FROM TO
 }
 export -f openssh
 there() { # a sum on the machine
-  "$ARCLUA" exec web-01 -o live -- "$1" | sed 's/^web-01: //'
+  "$ARCLUA" exec web-01 -o live -- "$1" 2>/dev/null | sed 's/^web-01: //'
 }
 # row NAME LABEL BYTES PEER: medians; how many times as fast as the peer.
 median() { # FIELD NAME

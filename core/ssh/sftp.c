@@ -70,12 +70,12 @@ static void tell_all(struct arc_sftp *sftp) {
   }
 }
 
+/* Whoever is told holds a reference, and gives it back later. */
 void arc_sftp_fail(struct arc_sftp *sftp, struct arc_err *err) {
   if (sftp->err) {
     arc_err_unref(err);
     return;
   }
-  sftp->refs++;
   sftp->err = err;
   struct arc_op *opening = sftp->opening;
   sftp->opening = NULL;
@@ -91,7 +91,6 @@ void arc_sftp_fail(struct arc_sftp *sftp, struct arc_err *err) {
     arc_sftp_delist(sftp, p);
     p->produce(p);
   }
-  arc_sftp_unref(sftp);
 }
 
 void arc_sftp_close(struct arc_sftp *sftp) {

@@ -42,7 +42,8 @@ struct arc_err *arc_sftp_reply_error(struct arc_sftp_reply *reply,
              : arc_sftp_broken(what, "answered something else");
 }
 
-static bool get_handle(struct arc_cursor *cur, struct arc_sftp_handle *handle) {
+bool arc_sftp_get_handle(struct arc_cursor *cur,
+                         struct arc_sftp_handle *handle) {
   uint32_t n;
   const uint8_t *bytes = arc_cursor_string(cur, &n);
   if (!bytes || !n || n > sizeof handle->bytes) {
@@ -60,7 +61,7 @@ static void clean_up(void *owner, const struct arc_sftp_request *request,
   if (!reply->err && reply->type == ARC_FXP_HANDLE &&
       (request->kind == ARC_SFTP_OP_OPEN ||
        request->kind == ARC_SFTP_OP_OPENDIR) &&
-      get_handle(&reply->body, &handle)) {
+      arc_sftp_get_handle(&reply->body, &handle)) {
     arc_sftp_forget(owner, &handle);
   }
 }
@@ -119,7 +120,7 @@ static bool get_one_name(struct arc_cursor *cur, struct arc_sftp_answer *a) {
 static bool read_answer(struct call *c, struct arc_cursor *cur) {
   switch (expected(c->kind)) {
   case ARC_FXP_HANDLE:
-    return get_handle(cur, &c->answer.handle);
+    return arc_sftp_get_handle(cur, &c->answer.handle);
   case ARC_FXP_ATTRS:
     return arc_sftp_get_attrs(cur, &c->answer.attrs);
   case ARC_FXP_NAME:

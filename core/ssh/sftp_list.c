@@ -107,18 +107,14 @@ static void opened(void *owner, const struct arc_sftp_request *request,
                    struct arc_sftp_reply *reply) {
   (void)request;
   struct list_op *l = owner;
-  uint32_t n = 0;
   struct arc_err *err = arc_sftp_reply_error(reply, ARC_FXP_HANDLE, l->what);
-  const uint8_t *bytes = err ? NULL : arc_cursor_string(&reply->body, &n);
-  if (!err && (!bytes || !n || n > sizeof l->handle.bytes)) {
+  if (!err && !arc_sftp_get_handle(&reply->body, &l->handle)) {
     err = arc_sftp_broken(l->what, "sent a malformed handle");
   }
   if (err) {
     end(l, err);
     return;
   }
-  l->handle.n = n;
-  memcpy(l->handle.bytes, bytes, n);
   ask_more(l, 2); // the names, and the end that most directories then have
 }
 

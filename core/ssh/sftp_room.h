@@ -91,6 +91,9 @@ const char *arc_sftp_verb(enum arc_sftp_kind kind);
  * Taken over by the caller. */
 struct arc_err *arc_sftp_reply_error(struct arc_sftp_reply *reply,
                                      uint8_t expected, const char *what);
+/* The handle that a reply holds; false: malformed. */
+bool arc_sftp_get_handle(struct arc_cursor *cur,
+                         struct arc_sftp_handle *handle);
 /* Whether it is a STATUS that says the end of file; the cursor stays. */
 bool arc_sftp_is_eof(const struct arc_sftp_reply *reply);
 

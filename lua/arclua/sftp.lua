@@ -53,7 +53,8 @@ local function copy(session, upload, sources, destination, opts)
   return state.outcome
 end
 
---- session:upload(…): copies local files, and with recursive = true directories, to the machine, each under a
+--- session:upload(…): copies local files, and with recursive = true directories, to the machine,
+--- each under a
 --- temporary name first. Errors: of the first file that was not copied; the outcome says all.
 ---@param session arclua.Session
 ---@param sources string|string[]
@@ -65,7 +66,8 @@ function sftp.upload(session, sources, destination, opts)
   return copy(session, true, sources, destination, opts)
 end
 
---- session:download(…): the same from the machine; globs are expanded there, and nothing is ever written outside the
+--- session:download(…): the same from the machine; globs are expanded there, and nothing is ever
+--- written outside the
 --- destination.
 ---@param session arclua.Session
 ---@param sources string|string[]
