@@ -278,6 +278,19 @@ describe("a copy", function()
     assert.error(function() s:upload(dir, dir, { limit_rate = 0 }) end)
   end))
 
+  both("has one target for each source", with(function(s, dir)
+    sh("cd %s && mkdir -p a b c && echo 1 > a/x && echo 2 > b/x && touch a/y b/z", dir)
+    for _, way in ipairs { "upload", "download" } do
+      local _, err, more = s[way](s, { dir .. "/a/x", dir .. "/b/x", dir .. "/b/z" }, dir .. "/c/")
+      assert.equal("copy.one-target", err.reason)
+      assert.same({ 2, 1 }, { more.files, more.failed })
+      assert.equal("1\n", get(dir .. "/c/x"))
+      -- But what is in directories may be brought together.
+      assert(s[way](s, { dir .. "/a/.", dir .. "/b/." }, dir .. "/c/", { recursive = true }))
+      assert.equal("x\ny\nz\n", sh("ls %s/c", dir))
+    end
+  end))
+
   both("expands globs on the machine", with(function(s, dir)
     sh("cd %s && mkdir -p l/x l/y && touch l/x/a.log l/x/b.log l/y/c.log l/.h.log 'l/[z]'", dir)
     assert(s:download(dir .. "/l/*/[ab].log", dir .. "/to/"))

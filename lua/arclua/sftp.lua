@@ -54,8 +54,8 @@ local function copy(session, upload, sources, destination, opts)
 end
 
 --- session:upload(…): copies local files, and with recursive = true directories, to the machine,
---- each under a
---- temporary name first. Errors: of the first file that was not copied; the outcome says all.
+--- each under a temporary name first. Errors: of the first file that was not copied; the outcome
+--- says all.
 ---@param session arclua.Session
 ---@param sources string|string[]
 ---@param destination string  a path of the machine's; a directory, or one with a slash at its end,
@@ -67,8 +67,7 @@ function sftp.upload(session, sources, destination, opts)
 end
 
 --- session:download(…): the same from the machine; globs are expanded there, and nothing is ever
---- written outside the
---- destination.
+--- written outside the destination.
 ---@param session arclua.Session
 ---@param sources string|string[]
 ---@param destination string  a local path

@@ -5,6 +5,7 @@ local harness = require "harness"
 local job = require "arclua.copy.job"
 local options = require "arclua.copy.options"
 local sftpd = require "sftpd"
+local side = require "arclua.copy.side"
 
 local FILE, DIRECTORY, LINK = 33188, 16877, 41471
 
@@ -77,7 +78,8 @@ end
 describe("a hostile server's names", function()
   harness.both("are refused, and the rest is copied", function()
     local entries = { { name = "good", mode = FILE } }
-    for _, name in ipairs { "../x", "..", "/tmp/arclua-hostile-x", "a/b", "", "x\0y", "../../in2" } do
+    for _, name in ipairs { "../x", "..", "/tmp/arclua-hostile-x", "a/b", "", "x\0y",
+      "../../in2" } do
       entries[#entries + 1] = { name = name, mode = FILE }
       entries[#entries + 1] = { name = name .. "", mode = DIRECTORY }
     end
@@ -111,5 +113,78 @@ describe("a hostile server's names", function()
     local outcome, names = download { { name = "pipe", mode = 4516 }, { name = "odd", mode = 420 } }
     assert.equal(2, outcome.skipped)
     assert.equal(". ./in ./in/top ", names)
+  end)
+end)
+
+describe("an old SFTP server", function()
+  -- A connection for fn(sftp), and what the server was asked, in order.
+  local function with(answers, fn)
+    local asked = {}
+    local recorded = { extensions = answers.extensions }
+    for type_, answer in pairs(answers) do
+      recorded[type_] = type(answer) == "function" and function(id, body)
+        asked[#asked + 1] = type_
+        return answer(id, body)
+      end or answer
+    end
+    local sftp, err, task = sftpd.connect(recorded)
+    assert(sftp, tostring(err))
+    fn(sftp)
+    sftp:close()
+    task:await()
+    return table.concat(asked, " ")
+  end
+
+  local function ok(id)
+    return sftpd.status(id, 0)
+  end
+
+  harness.both("that does not replace has the old file removed first", function()
+    local there = true
+    local asked = with({ RENAME = function(id)
+      return sftpd.status(id, there and 4 or 0)
+    end, REMOVE = function(id)
+      there = false
+      return sftpd.status(id, 0)
+    end }, function(sftp)
+      assert.is_true(side.remote(sftp, "d"):rename("a", "b"))
+    end)
+    assert.equal("RENAME REMOVE RENAME", asked)
+  end)
+
+  -- What comes of an upload of a file of 4 bytes.
+  local function upload(answers)
+    local state, dir = job.state(), assert(core.sys.mkdtemp "arclua-hostile-")
+    assert(core.sys.write_file(dir .. "/f", "text"))
+    local asked = with(answers, function(sftp)
+      job.new({ upload = true, sftp = sftp, sources = { dir .. "/f" }, state = state,
+        destination = "d/f", opts = assert(options.check {}), meter = core.sftp.meter() }):run()
+    end)
+    assert(core.sys.remove(dir))
+    return state.outcome, asked
+  end
+
+  local function none(id)
+    return sftpd.status(id, 2)
+  end
+
+  harness.both("that cannot sync is not asked to", function()
+    local outcome, asked = upload { STAT = none, LSTAT = none, CLOSE = ok, WRITE = ok, RENAME = ok,
+      OPEN = function(id) return sftpd.handle(id, "h") end }
+    assert.equal(1, outcome.files)
+    assert.equal("STAT LSTAT LSTAT OPEN WRITE CLOSE RENAME", asked)
+  end)
+
+  harness.both("whose disk is full is asked whether it is", function()
+    local outcome, asked = upload { STAT = none, LSTAT = none, CLOSE = ok, REMOVE = ok,
+      WRITE = function(id) return sftpd.status(id, 4) end,
+      OPEN = function(id) return sftpd.handle(id, "h") end,
+      extensions = string.pack(">s4s4", "statvfs@openssh.com", "2"),
+      ["statvfs@openssh.com"] = function(id)
+        return sftpd.packet("EXTENDED_REPLY", string.pack(">I4I8I8I8I8I8I8I8I8I8I8I8", id, 4096,
+          4096, 1000, 50, 0, 0, 0, 0, 1, 0, 255))
+      end }
+    assert.equal("io.no-space", outcome.failures[1].err.reason)
+    assert.equal("STAT LSTAT LSTAT OPEN WRITE statvfs@openssh.com CLOSE REMOVE", asked)
   end)
 end)

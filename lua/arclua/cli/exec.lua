@@ -77,8 +77,9 @@ local function wrong(values, words)
   elseif not words or #words == 0 then
     return NO_COMMAND
   end
-  return conflicts.find(values, { forbidden = FOR_MACHINES, hosts = conflicts.is_given(values.names),
-    example = "option '--direct' needs hosts: arclua exec --direct db-1 ops@10.0.0.5:2222 -- uptime" })
+  return conflicts.find(values, { forbidden = FOR_MACHINES,
+    hosts = conflicts.is_given(values.names), example = "option '--direct' needs hosts: "
+      .. "arclua exec --direct db-1 ops@10.0.0.5:2222 -- uptime" })
 end
 
 function exec.run(argv, base)

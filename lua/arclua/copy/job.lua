@@ -42,7 +42,7 @@ function job.new(spec)
     pool = pool.new(spec.sftp, { connections = spec.opts.connections, more = spec.more }),
     meter = spec.meter, hooks = spec.hooks or {}, done = spec.state.done,
     temporaries = spec.state.temporaries, outcome = spec.state.outcome, left_behind = {},
-    flying = 0, room = core.cond(),
+    targets = {}, flying = 0, room = core.cond(),
   }, Job)
 end
 
@@ -126,7 +126,7 @@ local function copy_link(self, item)
 end
 
 local function copy_one(self, item)
-  local key = item.target
+  local key = ("%d %s"):format(item.source_number, item.inner or "")
   if self.done[key] then
     return
   end

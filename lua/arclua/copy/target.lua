@@ -154,7 +154,7 @@ local function expand(job)
 end
 
 -- Adds one source to what is to be copied.
-local function add(job, source, into)
+local function add(job, source, into, number)
   local directory, name = paths.split(source)
   local from, err = open_side(job, not job.upload, directory, true)
   local entry
@@ -168,12 +168,18 @@ local function add(job, source, into)
   if name == "" then -- "dir/.": what is in it
     to_directory, to_name = paths.split(job.destination)
   end
+  local whole = paths.join(to_directory, to_name)
+  if name ~= "" and job.targets[whole] then
+    return fail("copy.one-target", "'%s' and '%s' would both become '%s'", job.targets[whole],
+      source, whole)
+  end
+  job.targets[whole] = source
   local to, at, existing = through_link(job, to_directory, to_name)
   if not to then
     return nil, at
   end
   local item = { rel = name == "" and source or name, from = from, source = name, entry = entry,
-    to = to, target = at, existing = existing or nil }
+    to = to, target = at, existing = existing or nil, source_number = number }
   if entry.type == "directory" then
     job.walk:add_directory(item)
   else
@@ -204,8 +210,8 @@ function target.resolve(job)
     job:failed(job.destination, err)
     return true
   end
-  for _, source in ipairs(sources) do
-    local ok, why = add(job, source, into)
+  for number, source in ipairs(sources) do
+    local ok, why = add(job, source, into, number)
     if not ok and file.is_fatal(why) then
       return nil, why
     elseif not ok then

@@ -45,7 +45,8 @@ local function item_of(node, entry, existing)
   local name = entry.name
   return { rel = paths.join(node.rel, name), from = node.from, to = node.to,
     source = paths.join(node.source, name), target = paths.join(node.target, name),
-    inner = paths.join(node.inner or "", name), entry = entry, existing = existing, parent = node }
+    inner = paths.join(node.inner or "", name), source_number = node.source_number,
+    entry = entry, existing = existing, parent = node }
 end
 
 --- A single file to be copied.

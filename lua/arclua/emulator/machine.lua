@@ -197,12 +197,10 @@ end
 
 local UNIT = 512 -- of sh's ulimit -f
 local FULL = 64 * 1024 -- bytes of a file, when a fault says that the disk is full
-local SFTP_SERVERS = { "/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server",
-  "/usr/lib/ssh/sftp-server", "/usr/libexec/sftp-server" }
 
 -- What runs an SFTP server that finds the disk full once a file has so many bytes: a script.
 local function full_disk(m, bytes)
-  for _, path in ipairs(SFTP_SERVERS) do
+  for _, path in ipairs(windows.SFTP_SERVERS) do
     if core.sys.stat(path) then
       local script = m.dir .. "/full-disk"
       if core.sys.write_file(script, ("trap '' XFSZ\nulimit -f %d\nexec %s\n"):format(
