@@ -265,6 +265,10 @@ static struct arc_sftp_request *take_request(struct arc_sftp *sftp,
   if (r) {
     *at = r->next;
   }
+  if (r && r->kind == ARC_SFTP_OP_READ) {
+    sftp->asked -= r->length;
+    arc_sftp_kick(sftp);
+  }
   return r;
 }
 

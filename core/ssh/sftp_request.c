@@ -166,6 +166,7 @@ arc_sftp_ask(struct arc_sftp *sftp, enum arc_sftp_kind kind,
   }
   r->offset = args->offset;
   r->length = (uint32_t)args->length;
+  sftp->asked += kind == ARC_SFTP_OP_READ ? r->length : 0;
   arc_sftp_kick(sftp);
   return r;
 }

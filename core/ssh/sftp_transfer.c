@@ -16,8 +16,11 @@ enum {
   CHUNK_UNTOLD = 32 * 1024, /* when it does not say: all servers do */
   CHUNK_LEAST = 512,        /* when it gives less than it was asked for */
   SLOTS_FIRST = 4,          /* requests at a time; each answer adds one */
-  AHEAD_MOST =
-      2 * 1024 * 1024, /* bytes of all: what a channel's window holds */
+  AHEAD_MOST = 2097152,     /* bytes of them all */
+  /* Bytes of all reads of a connection: what libssh's receive window lets
+   * through, and has to hold when we are slower. */
+  ASKED_MOST = 1280000,
+  PROBE = 4096, /* asked for where the end is believed to be */
   SHOWN = 1000
 };
 
@@ -130,7 +133,8 @@ static void go_on(void *arg) {
 
 /* May a request be made now? */
 static bool may_ask(struct transfer *t) {
-  if (t->flying >= t->slots || t->next >= t->end) {
+  if (t->flying >= t->slots || t->next >= t->end ||
+      (!t->sending && t->sftp->asked >= ASKED_MOST)) {
     return false;
   }
   if (!t->meter) {
@@ -147,7 +151,7 @@ static bool may_ask(struct transfer *t) {
 /* The size of the next request: it ends where the file is believed to end, so
  * that the question whether it does goes out with the others. */
 static uint32_t next_length(const struct transfer *t) {
-  uint64_t n = t->chunk;
+  uint64_t n = t->hint && t->next == t->hint ? PROBE : t->chunk;
   uint64_t stop = t->next < t->hint && t->hint < t->end ? t->hint : t->end;
   return (uint32_t)(n < stop - t->next ? n : stop - t->next);
 }
@@ -274,6 +278,8 @@ static void heard_data(void *owner, const struct arc_sftp_request *request,
       t->chunk = n > CHUNK_LEAST ? n : CHUNK_LEAST;
     }
     ask_block(t, upto, request->length - n);
+  } else if (request->offset == t->hint) {
+    t->hint = 0; // it is longer
   }
   check_end(t);
   arc_sftp_kick(t->sftp);

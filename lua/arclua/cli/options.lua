@@ -171,8 +171,8 @@ function options.add_copy(parser)
     parser:flag("--checksum", "Leave equal files alone, verify the others (SHA-256)."),
     parser:option("--limit-rate", "Bytes a second of all together: 500K, 2M."):argname "RATE"
       :convert(convert.option("--limit-rate", convert.bytes)),
-    parser:option("--connections", "A machine's, for more than 64 MiB (4)."):argname "N"
-      :convert(convert.option("--connections", convert.integer(1, 16))),
+    parser:option("--connections", "A machine's, for more than 64 MiB (4 when one is slow).")
+      :argname "N":convert(convert.option("--connections", convert.integer(1, 16))),
     parser:flag("--fsync", "Write every file to disk before it takes its place."),
     parser:flag("--no-fsync", "Write none to disk."):target "no_fsync")
 end

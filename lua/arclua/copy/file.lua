@@ -145,14 +145,14 @@ local function move_plain(job, item, handles, begin)
   return true
 end
 
--- Further handles, one a connection; the first is there.
-local function open_more(job, item, first, temporary)
-  local handles = { first }
-  for _, sftp in ipairs(job.pool:all()) do
+-- Handles of the other connections; the first is there.
+local function open_more(job, item, first, sftps)
+  local handles = {}
+  for _, sftp in ipairs(sftps) do
     if sftp ~= first.sftp then
       local from, to = first.from, first.to
       if job.upload then
-        to = item.to:by(sftp):open(temporary, "c", 384)
+        to = item.to:by(sftp):open(first.temporary, "c", 384)
       else
         from = item.from:by(sftp):open(item.source, "r")
       end
@@ -164,21 +164,25 @@ local function open_more(job, item, first, temporary)
   return handles
 end
 
-local function move_striped(job, item, first, temporary, begin)
-  local handles = open_more(job, item, first, temporary)
+local function move_striped(job, item, first, begin)
+  local handles = {}
   local ok, err = stripe.move { size = item.entry.size, begin = begin, upload = job.upload,
-    meter = job:meter_of(item), handles = handles, short = changed(item) }
-  for i = 2, #handles do
-    handles[i].mine:close()
+    meter = job:meter_of(item), first = first, short = changed(item),
+    more = function()
+      handles = open_more(job, item, first, job.pool:widen())
+      return handles
+    end }
+  for _, files in ipairs(handles) do
+    files.mine:close()
   end
   item.size = item.entry.size
   return ok, err
 end
 
-local function move(job, item, first, temporary, begin)
+local function move(job, item, first, begin)
   job:expect(-begin)
-  if item.entry.size - begin > pool.LARGE and job.pool:widen() then
-    return move_striped(job, item, first, temporary, begin)
+  if item.entry.size - begin > pool.LARGE and (#job.pool.list > 1 or job.pool:may_widen()) then
+    return move_striped(job, item, first, begin)
   end
   return move_plain(job, item, first, begin)
 end
@@ -249,7 +253,7 @@ local function temporary_of(job, item)
 end
 
 local function fill(job, item, first, existing, begin)
-  local ok, err = move(job, item, first, first.temporary, begin)
+  local ok, err = move(job, item, first, begin)
   if not ok then
     return nil, explain(item, err)
   end

@@ -5,7 +5,7 @@ local match = require "arclua.copy.match"
 
 local options = {}
 
-local CONNECTIONS = 4
+local CONNECTIONS = 4 -- when one is slow
 local POLICIES = { copy = true, follow = true, skip = true }
 
 ---@class arclua.CopyOptions
@@ -19,7 +19,8 @@ local POLICIES = { copy = true, follow = true, skip = true }
 ---@field symlinks "copy"|"follow"|"skip"|nil  links inside trees; default copy: as links, when
 ---   they stay inside what is downloaded
 ---@field limit_rate number?      bytes a second, of all together
----@field connections integer?    for more than 64 MiB; default 4 (session:upload: 1)
+---@field connections integer?    for more than 64 MiB; default: 4 when one carries less than
+---   32 MB/s (session:upload: 1)
 ---@field fsync boolean?          writes every file to disk (true) or none (false) before it takes
 ---   its place; default: single files, and those from 1 MiB on
 ---@field os string?              of the machine, for checksums: "linux" (default), "windows"
@@ -49,7 +50,7 @@ end
 ---@return table|nil, arclua.Error?
 function options.check(opts, level)
   local given = check.options(opts, options.RULES, level or 3)
-  local out = { symlinks = "copy", connections = CONNECTIONS }
+  local out = { symlinks = "copy", connections = CONNECTIONS, adapt = not given.connections }
   for name, value in pairs(given) do
     out[name] = value
   end

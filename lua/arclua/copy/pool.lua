@@ -7,16 +7,21 @@ Pool.__index = Pool
 
 local pool = {}
 
---- From so many bytes on more than one connection is used.
+--- From so many bytes on more than one connection is used, if one is slower than this.
 pool.LARGE = 64 * 1024 * 1024
-local PATIENCE = 10
+local FAST = 32e6 -- bytes a second
+-- When that is known: after so many bytes, or so many seconds.
+local ENOUGH, LONG = 8 * 1024 * 1024, 1
+local LOOK, PATIENCE = 0.05, 10
 
 ---@param first arclua.Sftp
----@param opts { connections: integer, more: (fun(): arclua.Sftp?, arclua.Error?)? }  more: makes
+---@param opts { connections: integer, adapt: boolean, meter: arclua.Meter,
+---   more: (fun(): arclua.Sftp?, arclua.Error?)? }  adapt: only when one is slow; more: makes
 ---   another connection
 function pool.new(first, opts)
   return setmetatable({ list = { { sftp = first, users = 0 } }, opts = opts, begun = 0,
-    adding = 0, added = core.cond(), tasks = {} }, Pool)
+    adding = 0, added = core.cond(), tasks = {}, since = core.now(),
+    before = opts.meter:moved() }, Pool)
 end
 
 -- One more; a machine that allows no more is not asked again.
@@ -42,22 +47,44 @@ local function start(self)
   end
 end
 
---- Makes the connections that a large file has; true when there is more than one.
+-- Whether one connection is as fast as several would be; nil: not known yet.
+local function is_fast(self)
+  local bytes, seconds = self.opts.meter:moved() - self.before, core.now() - self.since
+  if not self.opts.adapt then
+    return false
+  elseif bytes >= ENOUGH or seconds >= LONG then
+    return bytes / math.max(seconds, 0.001) >= FAST
+  end
+  return nil
+end
+
+--- Whether more connections can be made.
 ---@return boolean
+function Pool:may_widen()
+  return self.opts.more ~= nil and not self.refused and #self.list < self.opts.connections
+end
+
+--- Makes the connections that a large file has, once it is known that one is slow; all that are
+--- there then.
+---@return arclua.Sftp[]
 function Pool:widen()
-  start(self)
-  while self.adding > 0 do
-    if not self.added:wait() then
-      break
+  while is_fast(self) == nil do
+    if not core.sleep(LOOK) then
+      return self:all()
     end
   end
-  return #self.list > 1
+  if not is_fast(self) then
+    start(self)
+  end
+  while self.adding > 0 and self.added:wait() do
+  end
+  return self:all()
 end
 
 --- Notes that a file of this size begins; more connections come once all are much together.
 function Pool:begin(size)
   self.begun = self.begun + size
-  if self.begun > pool.LARGE and #self.list < self.opts.connections then
+  if self.begun > pool.LARGE and self:may_widen() and is_fast(self) == false then
     start(self)
   end
 end

@@ -75,54 +75,72 @@ local function is_lost(err)
   return err.code == "closed"
 end
 
-local function run_all(state, handles)
-  local tasks = {}
-  for _, files in ipairs(handles) do
-    for _ = 1, DEEP do
-      tasks[#tasks + 1] = core.spawn(function()
-        local ok, err = worker(state, files)
-        if not ok and not is_lost(err) then
-          state.err = state.err or err
-          state.changed:broadcast()
-        end
-        return ok, err
-      end)
-    end
+local function start(state, files)
+  for _ = 1, DEEP do
+    state.tasks[#state.tasks + 1] = core.spawn(function()
+      local ok, err = worker(state, files)
+      if not ok and not is_lost(err) then
+        state.err = state.err or err
+        state.changed:broadcast()
+      end
+      return ok, err
+    end)
   end
-  return tasks
 end
 
-local function await_all(state, tasks)
+-- More handles join when they have come.
+local function grow(state, more)
+  for _, files in ipairs(more()) do
+    start(state, files)
+  end
+  return true
+end
+
+-- Ends all at once: who waits for them does not any more.
+local function stop(state, err)
+  state.err = state.err or err
+  for _, task in ipairs(state.tasks) do
+    task:cancel()
+  end
+end
+
+-- Waits for the workers, and for those that come meanwhile: the last error.
+local function await_all(state, growing)
   local last
-  for _, task in ipairs(tasks) do
-    local ok, err = task:await()
+  local i = 1
+  while i <= #state.tasks do
+    local ok, err = state.tasks[i]:await()
     if not ok then
       last = err
       if err.code == "cancelled" or err.code == "timeout" then
-        state.err = state.err or err
-        for _, other in ipairs(tasks) do
-          other:cancel()
-        end
+        stop(state, err)
       end
+    end
+    i = i + 1
+    if i > #state.tasks and state.err == nil and gap(state) < state.size then
+      growing:await() -- the others may do what is left
     end
   end
   return last
 end
 
---- Moves the bytes from `begin` to `size`. handles: { from =, to = } of each connection. Returns
---- true | nil, err, and up to where all has been moved without a gap.
----@param spec { size: integer, begin: integer, upload: boolean, meter: any, handles: table[],
----   short: arclua.Error }
----@return true|nil, arclua.Error?, integer
+--- Moves the bytes from `begin` to `size`, by the first connection's handles at once, by more()'s
+--- when they have come.
+---@param spec { size: integer, begin: integer, upload: boolean, meter: any, first: table,
+---   more: (fun(): table[]), short: arclua.Error }  handles: { from =, to = }
+---@return true|nil, arclua.Error?
 function stripe.move(spec)
-  local state = { size = spec.size, next = spec.begin, returned = {}, flying = {},
+  local state = { size = spec.size, next = spec.begin, returned = {}, flying = {}, tasks = {},
     changed = core.cond(), upload = spec.upload, meter = spec.meter, short = spec.short }
-  local last = await_all(state, run_all(state, spec.handles))
-  local upto = gap(state)
-  if upto >= spec.size and not state.err then
-    return true, nil, upto
+  start(state, spec.first)
+  local growing = core.spawn(grow, state, spec.more)
+  local last = await_all(state, growing)
+  growing:cancel()
+  growing:await()
+  if gap(state) >= spec.size and not state.err then
+    return true
   end
-  return nil, state.err or last, upto
+  return nil, state.err or last
 end
 
 return stripe
