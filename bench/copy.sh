@@ -90,18 +90,18 @@ for _ in $(seq "$RUNS"); do
   timed downs bash -c 'openssh get a d'
   same "$(sha256sum <d)" d && rm d
   [ -n "$ONE" ] || continue
-  timed up1 "$ARCLUA" copy -o quiet --connections 1 large web-01:b
+  timed up1 "$ARCLUA" copy -o quiet --connections 4 large web-01:b
   same "$(there "sha256sum <b")" b
-  timed down1 "$ARCLUA" copy -o quiet --connections 1 web-01:b d
+  timed down1 "$ARCLUA" copy -o quiet --connections 4 web-01:b d
   same "$(sha256sum <d)" d && rm d
 done
 echo "| $MB MB, $WHAT | time | rate | sftp's time / this | CPU | peak RSS |"
 echo "|---|---:|---:|---:|---:|---:|"
-row up4 "up, arclua copy (4 connections)" "$bytes" ups
-[ -z "$ONE" ] || row up1 "up, arclua copy --connections 1" "$bytes" ups
+row up4 "up, arclua copy" "$bytes" ups
+[ -z "$ONE" ] || row up1 "up, arclua copy --connections 4" "$bytes" ups
 row ups "up, sftp over arclua proxy" "$bytes" ups
-row down4 "down, arclua copy (4 connections)" "$bytes" downs
-[ -z "$ONE" ] || row down1 "down, arclua copy --connections 1" "$bytes" downs
+row down4 "down, arclua copy" "$bytes" downs
+[ -z "$ONE" ] || row down1 "down, arclua copy --connections 4" "$bytes" downs
 row downs "down, sftp over arclua proxy" "$bytes" downs
 echo
 LARGE

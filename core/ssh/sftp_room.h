@@ -49,6 +49,7 @@ struct arc_sftp {
   uint32_t last_id;
   struct arc_sftp_request *requests[ARC_SFTP_BUCKETS];
   struct arc_sftp_producer *producers;
+  unsigned slots; /* requests at a time that a transfer has come to */
   uint64_t asked; /* bytes that unanswered reads may bring */
   struct arc_sftp_limits limits;
   unsigned extensions; /* bits */

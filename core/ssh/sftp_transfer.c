@@ -15,7 +15,7 @@ enum {
   CHUNK = 60 * 1024,        /* of a request, when the server allows it */
   CHUNK_UNTOLD = 32 * 1024, /* when it does not say: all servers do */
   CHUNK_LEAST = 512,        /* when it gives less than it was asked for */
-  SLOTS_FIRST = 4,          /* requests at a time; each answer adds one */
+  SLOTS_FIRST = 4,          /* requests at a time; an answer adds one */
   AHEAD_MOST = 2097152,     /* bytes of them all */
   /* Bytes of all reads of a connection: what libssh's receive window lets
    * through, and has to hold when we are slower. */
@@ -160,6 +160,7 @@ static void grow(struct transfer *t) {
   t->flying--;
   if (t->slots * (uint64_t)t->chunk < AHEAD_MOST) {
     t->slots++;
+    t->sftp->slots = t->slots > t->sftp->slots ? t->slots : t->sftp->slots;
   }
 }
 
@@ -358,7 +359,7 @@ static struct transfer *make(struct arc_sftp *sftp,
   t->hint = what->size;
   t->end = what->length < 0 ? NO_END : what->offset + (uint64_t)what->length;
   t->chunk = chunk_of(sftp, sending);
-  t->slots = SLOTS_FIRST;
+  t->slots = sftp->slots > SLOTS_FIRST ? sftp->slots : SLOTS_FIRST;
   arc_sftp_show(t->remote, sizeof t->remote, what->remote);
   arc_sftp_show(t->local, sizeof t->local, what->local ? what->local : "");
   if (sftp->err) {
