@@ -119,6 +119,8 @@ local function run(values, line)
   return go(list, line, values, opts, printing.mode_of(filled))
 end
 
+copy.parser = parser -- for completion
+
 function copy.run(argv, base)
   local values, merged = command.parse(parser(), "copy", argv, base)
   if not values then
