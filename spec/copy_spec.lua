@@ -108,8 +108,11 @@ describe("a copy", function()
       assert(s[way[1]](s, dir .. way[2], dir .. way[3], { recursive = true, preserve = true }))
       assert.equal(1000000000, core.sys.stat(dir .. way[3] .. "/one").mtime)
       assert.equal(1000000000, core.sys.stat(dir .. way[3] .. "/a").mtime)
-      assert.equal(384, core.sys.stat(dir .. way[3] .. "/a/b/three").mode)
+        assert.equal(384, core.sys.stat(dir .. way[3] .. "/a/b/three").mode)
     end
+    sh("touch -d 1960-01-01 %s/src/one", dir) -- before SFTP's time
+    assert(s:upload(dir .. "/src/one", dir .. "/old", { preserve = true }))
+    assert.equal(0, core.sys.stat(dir .. "/old").mtime)
   end))
 
   both("leaves alone what is there", with(function(s, dir)

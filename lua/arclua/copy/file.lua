@@ -17,6 +17,7 @@ local UNSURE = 4 * 1024 * 1024
 -- From here on a file is written to disk before it takes its place; smaller ones of a tree are
 -- not: it costs more than their transfer.
 local SYNCED = 1024 * 1024
+local LAST = 0xffffffff
 
 --- Whether an error ends the copy of this machine and not only of one file.
 ---@return boolean
@@ -69,11 +70,22 @@ local function is_same(job, item, existing)
   return opts.resume and (existing.mtime or 0) >= (entry.mtime or math.huge)
 end
 
+-- A time as SFTP has it: from 1970 to 2106.
+local function time(seconds)
+  return seconds and math.max(0, math.min(seconds, LAST))
+end
+
+--- The mode and times of an entry, as both sides can set them.
+---@param entry table
+---@return arclua.FileAttributes
+function file.preserved(entry)
+  return { mode = entry.mode, mtime = time(entry.mtime), atime = time(entry.atime or entry.mtime) }
+end
+
 -- The mode and times that the new file gets when it is written; nil: what it was made with.
 local function attributes(job, item, existing)
-  local entry = item.entry
   if job.opts.preserve then
-    return { mode = entry.mode, mtime = entry.mtime, atime = entry.atime or entry.mtime }
+    return file.preserved(item.entry)
   elseif existing and existing.mode and existing.type == "file" then
     return { mode = existing.mode & 511 }
   end

@@ -65,11 +65,8 @@ end
 
 -- The attributes that a directory has in the end.
 local function close_directory(job, node)
-  local entry = node.entry
-  local attrs = job.opts.preserve
-    and { mode = entry.mode, mtime = entry.mtime, atime = entry.atime or entry.mtime }
-  if attrs and node.made_or_there then
-    local ok, err = node.to:setstat(node.target, attrs)
+  if job.opts.preserve and node.made_or_there then
+    local ok, err = node.to:setstat(node.target, file.preserved(node.entry))
     if not ok then
       job:failed(node.rel, err)
     end
