@@ -17,9 +17,9 @@ enum {
   CHUNK_LEAST = 512,        /* when it gives less than it was asked for */
   SLOTS_FIRST = 4,          /* requests at a time; an answer adds one */
   AHEAD_MOST = 2097152,     /* bytes of them all */
-  /* Bytes of all reads of a connection: what libssh's receive window lets
-   * through, and has to hold when we are slower. */
-  ASKED_MOST = 1280000,
+  /* Bytes of all reads of a connection, which libssh may have to hold when we
+   * are slower: its buffer then grows to 1 MB and not to 2. */
+  ASKED_MOST = 960 * 1024,
   PROBE = 4096, /* asked for where the end is believed to be */
   SHOWN = 1000
 };
