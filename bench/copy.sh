@@ -77,7 +77,7 @@ cat >"$work/large.sh" <<'LARGE'
 bytes=$((MB * 1000000))
 head -c "$bytes" /dev/urandom >large
 sum=$(sha256sum <large)
-"$ARCLUA" exec web-01 -- true >/dev/null
+"$ARCLUA" exec web-01 -- true >/dev/null 2>&1
 same() { [ "$1" = "$sum" ] || { echo "the sums differ: $2" >&2; exit 1; }; }
 for _ in $(seq "$RUNS"); do
   timed up4 "$ARCLUA" copy -o quiet large web-01:a
@@ -114,7 +114,7 @@ for i in $(seq "$COUNT"); do
 done
 bytes=$((COUNT * 1024))
 sum=$(cd small && cat $(seq "$COUNT") | sha256sum)
-"$ARCLUA" exec web-01 -- true >/dev/null
+"$ARCLUA" exec web-01 -- true >/dev/null 2>&1
 for run in $(seq "$RUNS"); do
   timed up "$ARCLUA" copy -o quiet -r small web-01:a
   timed ups scp -q -F ssh_config -r small web-01:b
