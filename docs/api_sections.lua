@@ -16,6 +16,15 @@ return {
   { title = "Connecting", file = "lua/arclua/connect.lua", classes = { "arclua.ConnectOptions" },
     intro = "Taken by `machine:ssh`, `arc.ssh` and, with more, by `arc.fleet`." },
   { title = "Fleets", file = "lua/arclua/fleet/init.lua", prefix = { Fleet = "fleet" } },
+  { title = "Copies", file = "lua/arclua/copy/options.lua", classes = { "arclua.CopyOptions" },
+    intro = "Taken by `session:upload`, `session:download`, and with those of the fleet by "
+      .. "`fleet:upload` and `fleet:download`." },
+  { title = "Files over a session", file = "lua/arclua/sftp.lua", prefix = { sftp = "sftp" },
+    intro = "Sessions have them as methods: `session:sftp(opts)`, `session:upload(sources, "
+      .. "destination, opts)`, `session:download(…)`. What an SFTP connection can do is below, with "
+      .. "the primitives." },
+  { title = "The outcome of a copy", file = "lua/arclua/copy/job.lua",
+    classes = { "arclua.CopyOutcome" } },
   { title = "Results", file = "lua/arclua/fleet/record.lua", classes = { "arclua.Result" } },
   { title = "Reports", file = "lua/arclua/report/init.lua", prefix = { Report = "report" } },
   { title = "Judging and setting up", file = "lua/arclua/readiness.lua",
@@ -68,6 +77,9 @@ return {
     prefix = { core = "core", RelayInfo = "relayinfo" } },
   { title = "The primitives: SSH", file = "lua/arclua/_meta/ssh.lua", primitives = true,
     prefix = { core = "core", Session = "session", Shell = "shell", Remote = "remote" } },
+  { title = "The primitives: SFTP", file = "lua/arclua/_meta/sftp.lua", primitives = true,
+    prefix = { core = "core", Sftp = "sftp", SftpFile = "file", Meter = "meter",
+      LocalRoot = "root", LocalFile = "localfile" } },
   { title = "The primitives: servers", file = "lua/arclua/_meta/server.lua", primitives = true,
     prefix = { core = "core", Server = "server", Conn = "conn" } },
 }

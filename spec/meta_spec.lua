@@ -9,11 +9,13 @@ local TYPES = {
   Conn = "arclua.conn", SshKey = "arclua.ssh_key", SshCertificate = "arclua.ssh_certificate",
   Shell = "arclua.shell", Remote = "arclua.remote", Socks = "arclua.socks",
   RawTerminal = "arclua.raw",
+  Sftp = "arclua.sftp", SftpFile = "arclua.sftpfile", Meter = "arclua.meter",
+  LocalRoot = "arclua.local", LocalFile = "arclua.localfile",
 }
 
 local function stubbed()
   local functions, methods = {}, {}
-  for _, file in ipairs { "core", "net", "ssh", "server" } do
+  for _, file in ipairs { "core", "net", "ssh", "sftp", "server" } do
     for line in io.lines("lua/arclua/_meta/" .. file .. ".lua") do
       local name = line:match("^function core%.([%w_.]+)%(")
       local class, method = line:match("^function (%u%w*):([%w_]+)%(")

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "crypto/digest.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -13,6 +16,24 @@
 bool arc_crypto_sha256(const void *data, size_t n,
                        uint8_t out[ARC_SHA256_SIZE]) {
   return EVP_Q_digest(NULL, "SHA256", NULL, data, n, out, NULL) == 1;
+}
+
+int arc_crypto_sha256_file(int fd, uint8_t out[ARC_SHA256_SIZE]) {
+  enum { PIECE = 256 * 1024 };
+  uint8_t *piece = malloc(PIECE);
+  EVP_MD_CTX *context = EVP_MD_CTX_new();
+  off_t at = 0;
+  ssize_t n = 0;
+  bool ok = piece && context && EVP_DigestInit_ex(context, EVP_sha256(), NULL);
+  while (ok && (n = pread(fd, piece, PIECE, at)) > 0) {
+    ok = EVP_DigestUpdate(context, piece, (size_t)n);
+    at += n;
+  }
+  int error = n < 0 ? errno : 0;
+  ok = ok && !error && EVP_DigestFinal_ex(context, out, NULL);
+  EVP_MD_CTX_free(context);
+  free(piece);
+  return error ? error : ok ? 0 : ENOMEM;
 }
 
 bool arc_crypto_hmac_sha256(const void *key, size_t n_key, const void *data,

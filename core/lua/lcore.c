@@ -407,6 +407,8 @@ EXPORT int luaopen_arclua_core(lua_State *L) {
   arc_open_azure(L);
   arc_open_relay(L);
   arc_open_ssh(L);
+  arc_open_sftp(L);
+  arc_open_local(L);
   arc_open_crypto(L);
   arc_open_server(L);
   return 1;

@@ -98,6 +98,8 @@ void arc_open_http(lua_State *L);
 void arc_open_azure(lua_State *L);
 void arc_open_relay(lua_State *L);
 void arc_open_ssh(lua_State *L);
+void arc_open_sftp(lua_State *L);
+void arc_open_local(lua_State *L);
 void arc_open_crypto(lua_State *L);
 void arc_open_server(lua_State *L);
 void arc_open_bridge(lua_State *L);  /* adds to the table of server */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* session:direct_tcpip, direct_streamlocal, listen, wait. */
+/* session:direct_tcpip, direct_streamlocal, subsystem, listen, wait. */
 #include <stddef.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 #define REMOTE "arclua.remote"
 
-enum { DEFAULT_TIMEOUT = 30, HOST_MAX = 255 };
+enum { DEFAULT_TIMEOUT = 30, HOST_MAX = 255, SUBSYSTEM_MAX = 63 };
 
 static double check_timeout(lua_State *L, int index) {
   static const struct arc_opt options[] = {
@@ -61,6 +61,15 @@ int arc_session_lstreamlocal(lua_State *L) {
       .path = check_text(L, 2, 1, "the path of a socket expected")};
   double timeout = check_timeout(L, 3);
   return arc_await(L, arc_channel_direct(session, &target, timeout), opened);
+}
+
+int arc_session_lsubsystem(lua_State *L) {
+  struct arc_session *session = arc_checksession(L);
+  const char *name = check_text(L, 2, 1, "the name of a subsystem expected");
+  luaL_argcheck(L, strlen(name) <= SUBSYSTEM_MAX, 2,
+                "the name of a subsystem expected");
+  double timeout = check_timeout(L, 3);
+  return arc_await(L, arc_channel_subsystem(session, name, timeout), opened);
 }
 
 static int ended(lua_State *L, struct arc_op *op) {

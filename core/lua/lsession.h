@@ -26,6 +26,8 @@ int arc_session_lstreamlocal(lua_State *L);
 int arc_session_llisten(lua_State *L);
 int arc_session_lwait(lua_State *L);
 void arc_open_forward(lua_State *L);
+/* The method session:subsystem. */
+int arc_session_lsubsystem(lua_State *L);
 void arc_open_exec(lua_State *L);
 /* Pushes name, value, name, value ... of the table in field "env" of the
  * options at index; NULL (nil is pushed) when there is none. */

@@ -133,6 +133,7 @@ void arc_open_ssh(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"exec", arc_session_lexec},
       {"shell", arc_session_lshell},
+      {"subsystem", arc_session_lsubsystem},
       {"direct_tcpip", arc_session_ltcpip},
       {"direct_streamlocal", arc_session_lstreamlocal},
       {"listen", arc_session_llisten},

@@ -201,6 +201,16 @@ static int l_list(lua_State *L) {
   return 1;
 }
 
+static int l_realpath(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  char real[PATH_MAX];
+  if (!realpath(path, real)) {
+    return result(L, errno, "resolve", path);
+  }
+  lua_pushstring(L, real);
+  return 1;
+}
+
 static int l_chmod(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   mode_t mode = opt_mode(L, 2, 0600);
@@ -290,6 +300,7 @@ void arc_open_sys(lua_State *L) {
                                        {"remove", l_remove},
                                        {"stat", l_stat},
                                        {"list", l_list},
+                                       {"realpath", l_realpath},
                                        {"chmod", l_chmod},
                                        {"chown", l_chown},
                                        {"utc", l_utc},

@@ -79,7 +79,8 @@ static void leave(struct arc_channel *c) {
   if (!session) {
     return;
   }
-  enum arc_channel_state state = !c->opening         ? ARC_CHANNEL_OPEN
+  bool stands = !c->opening || c->opening->stands;
+  enum arc_channel_state state = stands              ? ARC_CHANNEL_OPEN
                                  : c->opening->asked ? ARC_CHANNEL_ASKED
                                                      : ARC_CHANNEL_NONE;
   ssh_remove_channel_callbacks(c->ssh, &c->callbacks);
@@ -343,6 +344,10 @@ struct arc_err *arc_channel_refusal(struct arc_channel *c) {
       "ssh.forward-unknown", "ssh.channel-limit"};
   const char *text = arc_session_text(c->session);
   unsigned long number, code;
+  if (c->opening->stands) {
+    return arc_err_reason("ssh.no-subsystem",
+                          "the SSH server has no subsystem '%s'", c->base.name);
+  }
   if (!take_number(&text, "Channel opening failure: channel ", &number) ||
       !take_number(&text, " error (", &code) || number != c->opening->number) {
     return arc_err_reason("ssh.channel-refused", "%s was refused",

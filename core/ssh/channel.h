@@ -27,6 +27,10 @@ struct arc_channel_target {
 struct arc_op *arc_channel_direct(struct arc_session *session,
                                   const struct arc_channel_target *target,
                                   double timeout);
+/* The same for a session channel that runs a subsystem ("sftp"; a name of less
+ * than 64 bytes). A server that has none refuses: ssh.no-subsystem. */
+struct arc_op *arc_channel_subsystem(struct arc_session *session,
+                                     const char *name, double timeout);
 /* The stream of an operation that went well, which has it no more. */
 struct arc_stream *arc_channel_take(struct arc_op *op);
 

@@ -21,6 +21,7 @@ struct arc_opening {
    * says why not and the channel is gone. */
   void (*over)(struct arc_opening *opening, struct arc_err *err);
   bool asked;      /* the server has been asked */
+  bool stands;     /* it is open; what it is to do has been asked */
   uint32_t number; /* of the channel, as libssh counts */
 };
 
@@ -38,6 +39,24 @@ struct arc_channel {
   bool shut;    /* we write no more */
   bool wants_read, wants_write;
 };
+
+/* An operation that opens a channel, for arc_channel_take; first member of its
+ * block. */
+struct arc_opening_op {
+  struct arc_op op;
+  struct arc_opening opening;
+  struct arc_channel *channel; /* NULL: none, or taken */
+};
+
+/* A zeroed block of `size`; its caller says how in op->opening.ask, fills the
+ * rest, and then begins. cls: its detach and destroy are the two below. */
+struct arc_opening_op *arc_opening_new(struct arc_session *session,
+                                       const struct arc_op_class *cls,
+                                       size_t size, double timeout);
+struct arc_op *arc_opening_begin(struct arc_opening_op *op,
+                                 struct arc_session *session, const char *name);
+void arc_opening_detach(struct arc_op *op);
+void arc_opening_destroy(struct arc_op *op);
 
 /* A channel that opening opens; NULL without memory. */
 struct arc_channel *arc_channel_new(struct arc_session *session,

@@ -7,6 +7,7 @@ local real = require "arclua.core"
 local errors = require "arclua.errors"
 local logins = require "arclua.openssh.login"
 local relay = require "arclua.relay"
+local sessions = require "arclua.session"
 local settings = require "arclua.settings"
 
 local connect = {}
@@ -212,7 +213,7 @@ local function ssh_session(way, stream)
   if text then
     way.context.log(certified and "warn" or "info", text)
   end
-  return session, err and blame(err, options, way.progress)
+  return session and sessions.extend(session), err and blame(err, options, way.progress)
 end
 
 -- Only what a jump host takes over from the target's options.

@@ -51,6 +51,18 @@ function convert.seconds(text)
   return value
 end
 
+local UNITS = { [""] = 1, k = 1024, m = 1024 ^ 2, g = 1024 ^ 3 }
+
+--- A number of bytes, with K, M or G in steps of 1,024.
+function convert.bytes(text)
+  local number, unit = text:lower():match "^(%d+%.?%d*)([kmg]?)b?$"
+  local value = number and tonumber(number) * UNITS[unit]
+  if not value or value < 1 then
+    return nil, "a number of bytes like 500K, 1.5M or 1G"
+  end
+  return value
+end
+
 --- One of some words, whatever their case.
 function convert.one_of(...)
   local allowed = { ... }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Globs over Azure names, compared without case: * ? [abc] [!a-z] {a,b}, and
--- numeric ranges as reports print them: web-[01-03,07].
+-- numeric ranges as reports print them: web-[01-03,07]. The same over files, by case.
 local errors = require "arclua.errors"
 
 local glob = {}
@@ -86,6 +86,10 @@ end, literal = function(byte)
   return (byte:gsub("%p", "%%%0"))
 end }
 
+-- Of files' paths one part; ** passes slashes.
+local FILES = { any = "[^/]*", deep = ".*", one = "[%z\1-\46\48-\127\xC2-\xFD][\x80-\xBF]*",
+  class = LUA.class, literal = LUA.literal }
+
 local RE2 = { any = ".*", one = ".", class = function(body)
   local sign, rest = negation(body)
   return "[" .. sign .. rest:gsub("[\\%]%[%^]", "\\%0") .. "]"
@@ -99,9 +103,9 @@ local function translate(pattern, dialect)
   while i <= #pattern do
     local byte = pattern:sub(i, i)
     if byte == "*" then
-      if out[#out] ~= dialect.any then
-        out[#out + 1] = dialect.any
-      end
+      local stars = pattern:match("^%*+", i)
+      out[#out + 1] = #stars > 1 and dialect.deep or dialect.any
+      i = i + #stars - 1
     elseif byte == "?" then
       out[#out + 1] = dialect.one
     elseif byte == "[" then
@@ -127,15 +131,16 @@ function glob.is_pattern(text)
 end
 
 --- The names that a glob stands for, and the globs without alternatives that are left; in lower
---- case. Errors: config.
+--- case, unless by_case. Errors: config.
 ---@param pattern string
+---@param by_case boolean?
 ---@return { names: string[], globs: string[] }|nil, arclua.Error?
-function glob.parts(pattern)
+function glob.parts(pattern, by_case)
   if pattern == "" then
     return refuse(pattern, "empty")
   end
   local all = {}
-  if not expand(pattern:lower(), all) then
+  if not expand(by_case and pattern or pattern:lower(), all) then
     return refuse(pattern, "stands for more than " .. LIMIT .. " names")
   end
   local parts = { names = {}, globs = {} }
@@ -154,9 +159,11 @@ end
 
 --- A function that says whether a name matches. Errors: config.
 ---@param pattern string
+---@param opts { files: boolean? }?  files: by case; * and ? match no slash, ** does
 ---@return (fun(name: string): boolean)|nil, arclua.Error?
-function glob.compile(pattern)
-  local parts, err = glob.parts(pattern)
+function glob.compile(pattern, opts)
+  local files = opts and opts.files
+  local parts, err = glob.parts(pattern, files)
   if not parts then
     return nil, err
   end
@@ -165,14 +172,14 @@ function glob.compile(pattern)
     exact[name] = true
   end
   for i, one in ipairs(parts.globs) do
-    local translated, why = translate(one, LUA)
+    local translated, why = translate(one, files and FILES or LUA)
     if not translated then
       return refuse(pattern, why)
     end
     patterns[i] = translated
   end
   return function(name)
-    name = name:lower()
+    name = files and name or name:lower()
     if exact[name] then
       return true
     end

@@ -11,7 +11,8 @@ describe("arclua exec --direct", function()
   local lab, one, two
   setup(function()
     lab = sshlab.new()
-    one, two = sshtcp.start(lab), sshtcp.start(lab)
+    local sftp = { "Subsystem=sftp internal-sftp" }
+    one, two = sshtcp.start(lab, sftp), sshtcp.start(lab, sftp)
     assert(core.sys.write_file(lab:path "config", ("Host one\nPort %d\nHost two\nPort %d\n"
       .. "ProxyJump one\nHost *\nHostName 127.0.0.1\nUser %s\nIdentityFile %s\n"
       .. "UserKnownHostsFile %s\n"):format(one.port, two.port, lab.user, lab:path "id",
@@ -50,6 +51,19 @@ describe("arclua exec --direct", function()
     end
     assert.same({ one = ("one:%d hi\n"):format(one.port), two = ("two:%d hi\n"):format(two.port) },
       seen)
+  end)
+
+  it("copies to and from such hosts", function()
+    assert(core.sys.write_file(lab:path "file", "text"))
+    local ended = run { "copy", "--direct", "-F", config(), "-n", "one", "-n", "two",
+      lab:path "file", ":" .. lab:path "{name}.copy" }
+    assert.equal(0, ended.status, ended.err .. ended.out)
+    assert.same({ "text", "text" }, { core.sys.read_file(lab:path "one.copy"),
+      core.sys.read_file(lab:path "two.copy") })
+    ended = run { "copy", "--direct", "-F", config(), "two:" .. lab:path "two.copy",
+      lab:path "back" }
+    assert.equal(0, ended.status, ended.err .. ended.out)
+    assert.equal("text", core.sys.read_file(lab:path "back"))
   end)
 
   it("takes jump hosts and addresses", function()

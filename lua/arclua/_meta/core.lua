@@ -228,6 +228,7 @@ function core.sys.read_file(path, max) end   -- string | nil, err
 function core.sys.remove(path) end           -- file, link or whole tree (never follows links) | nil, err
 function core.sys.stat(path, follow) end     -- of a link itself, or (follow) what it names: { type="file|directory|link|other", mode=, size=, uid=, mtime= } | nil, err
 function core.sys.list(path) end             -- names | nil, err
+function core.sys.realpath(path) end         -- absolute, without links | nil, err
 function core.sys.chmod(path, mode) end      -- true | nil, err
 function core.sys.chown(path, uid, gid) end  -- true | nil, err
 function core.sys.utc(seconds) end           -- "2026-11-22T16:41:24Z" (RFC 3339, ms when fractional)

@@ -136,6 +136,11 @@ function Remote:close() end             -- the server is told; also __close, __g
 --- Waits for the session's end: always nil and why.
 ---@return nil, arclua.Error
 function Session:wait() end
+--- A stream to a subsystem of the server. Errors: ssh.no-subsystem.
+---@param name string
+---@param opts { timeout: number? }?    seconds until it stands, default 30
+---@return arclua.Stream|nil, arclua.Error?
+function Session:subsystem(name, opts) end
 function Session:close() end            -- orderly; also __close, __gc
 function Session:banner() end           -- the server's version line
 --- What the server wrote before the login (its Banner), printable; nil: nothing.

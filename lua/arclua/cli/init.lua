@@ -11,9 +11,9 @@ local FAILED, USAGE = 1, 2
 local EPIPE = 32 -- Linux
 
 -- Commands in the order that help shows them.
-cli.COMMANDS = { "run", "repl", "exec", "ssh", "proxy", "ssh-config", "machines", "show", "doctor",
-  "enable", "disable", "login", "logout", "account", "token", "cert", "emulator", "completion",
-  "version", "help" }
+cli.COMMANDS = { "run", "repl", "exec", "copy", "ssh", "proxy", "ssh-config", "machines", "show",
+  "doctor", "enable", "disable", "login", "logout", "account", "token", "cert", "emulator",
+  "completion", "version", "help" }
 
 local KNOWN = {}
 for _, name in ipairs(cli.COMMANDS) do

@@ -77,11 +77,11 @@ function options.add_globals(parser)
   parser:group("Global options", table.unpack(list))
 end
 
---- Adds SELECT.
-function options.add_select(parser)
-  parser:group("Which machines (kinds are and-ed, repeated values or-ed)",
-    parser:argument("NAME...", "Names or globs, RG/NAME, SUBSCRIPTION/RG/NAME, resource IDs.")
-      :args "*":target "names",
+--- Adds SELECT; only_options: no NAMEs as arguments.
+function options.add_select(parser, only_options)
+  local names = not only_options and parser:argument("NAME...",
+    "Names or globs, RG/NAME, SUBSCRIPTION/RG/NAME, resource IDs."):args "*":target "names" or nil
+  local group = {
     many(parser:option("-g --resource-group", "In these resource groups."):argname "GLOB"),
     many(parser:option("-n --name", "With these names."):argname "GLOB"),
     many(parser:option("--tag", "With this tag."):argname "KEY[=VALUE]"),
@@ -95,11 +95,41 @@ function options.add_select(parser)
     parser:flag("--all", "Every machine in scope."),
     many(parser:option("-x --exclude", "But not these names."):argname "GLOB"),
     parser:option("--first", "Only the first N, by name."):argname "N"
-      :convert(convert.option("--first", convert.integer(1))))
+      :convert(convert.option("--first", convert.integer(1))) }
+  if names then
+    table.insert(group, 1, names)
+  end
+  parser:group("Which machines (kinds are and-ed, repeated values or-ed)", table.unpack(group))
 end
 
---- Adds FLEET.
-function options.add_fleet(parser)
+local function run_options(parser)
+  return {
+    parser:option("-P --parallel -f --fanout --forks", "Machines at a time (64)."):argname "N"
+      :convert(setting("--parallel", "parallel")),
+    parser:option("--timeout", "For each machine, once connected (none)."):argname "DURATION"
+      :convert(setting("--timeout", "timeout")),
+    parser:option("--deadline", "For the whole run (none)."):argname "DURATION"
+      :convert(setting("--deadline", "deadline")),
+    parser:flag("--yes -y", "Do not ask."),
+  }
+end
+
+local function command_options(parser)
+  return {
+    parser:option("--via", "run-command: by ARM's Run Command, not by SSH; needs --as-root.")
+      :argname "ROAD":convert(convert.option("--via", convert.one_of "run-command")),
+    parser:flag("--as-root", "With --via run-command: that it runs as root is meant."),
+    parser:flag("--sudo", "As root, by sudo -n (POSIX)."),
+    many(parser:option("--env", "Set a variable for the command (POSIX)."):argname "NAME=VALUE"
+      :convert(assignment)),
+    parser:option("--stdin", "Give every command this file's content (default: nothing).")
+      :argname "FILE",
+    parser:flag("--pty", "Give the command a terminal; stderr then arrives in stdout."),
+  }
+end
+
+--- Adds FLEET; no_command: without what only a command needs.
+function options.add_fleet(parser, no_command)
   parser:group("How to connect",
     parser:option("-l --user -u", "User to log in as (ARCLUA_USER)."):argname "USER"
       :convert(setting("--user", "user")),
@@ -121,35 +151,60 @@ function options.add_fleet(parser)
       :convert(setting("--retries", "retries")),
     parser:flag("--enable", "Set machines up for SSH where that is missing."),
     parser:flag("--replace", "With --enable and --port: change the port for all users."),
-    parser:option("--via", "run-command: by ARM's Run Command, not by SSH; needs --as-root.")
-      :argname "ROAD":convert(convert.option("--via", convert.one_of "run-command")),
-    parser:flag("--as-root", "With --via run-command: that it runs as root is meant."),
     parser:flag("--try-disconnected", "Dial machines whose agent is not connected."),
     parser:flag("--skip-disconnected", "Leave such machines out."))
-  parser:group("How to run",
-    parser:option("-P --parallel -f --fanout --forks", "Machines at a time (64)."):argname "N"
-      :convert(setting("--parallel", "parallel")),
-    parser:option("--timeout", "For the command (none)."):argname "DURATION"
-      :convert(setting("--timeout", "timeout")),
-    parser:option("--deadline", "For the whole run (none)."):argname "DURATION"
-      :convert(setting("--deadline", "deadline")),
-    parser:flag("--sudo", "As root, by sudo -n (POSIX)."),
-    many(parser:option("--env", "Set a variable for the command (POSIX)."):argname "NAME=VALUE"
-      :convert(assignment)),
-    parser:option("--stdin", "Give every command this file's content (default: nothing).")
-      :argname "FILE",
-    parser:flag("--pty", "Give the command a terminal; stderr then arrives in stdout."),
-    parser:flag("--yes -y", "Do not ask."))
+  local how = run_options(parser)
+  for i, option in ipairs(no_command and {} or command_options(parser)) do
+    table.insert(how, 3 + i, option)
+  end
+  parser:group("How to run", table.unpack(how))
 end
 
---- Adds the options of printing.
-function options.add_output(parser)
-  parser:group("What to print",
+--- Adds the options of a copy.
+function options.add_copy(parser)
+  parser:group("What to copy, and how",
+    parser:flag("-r --recursive", "Directories, with all that is in them."),
+    parser:flag("-p --preserve", "Keep times and modes."),
+    many(parser:option("--exclude-files", "Leave out these names, or paths (with a slash).")
+      :argname "GLOB"),
+    parser:option("--symlinks", "Links in directories: copy (default), follow or skip.")
+      :argname "HOW":convert(convert.option("--symlinks",
+        convert.one_of("copy", "follow", "skip"))),
+    parser:flag("--resume", "Go on where an interrupted copy ended."),
+    parser:flag("--checksum", "Leave equal files alone, verify the others (SHA-256)."),
+    parser:option("--limit-rate", "Bytes a second of all together: 500K, 2M."):argname "RATE"
+      :convert(convert.option("--limit-rate", convert.bytes)),
+    parser:option("--connections", "A machine's, for more than 64 MiB (4 when one is slow).")
+      :argname "N":convert(convert.option("--connections", convert.integer(1, 16))),
+    parser:flag("--fsync", "Write every file to disk before it takes its place."),
+    parser:flag("--no-fsync", "Write none to disk."):target "no_fsync")
+end
+
+--- The options of a copy that parsed values mean.
+---@return table
+function options.copy(values)
+  local fsync = values.fsync or nil
+  if values.no_fsync then
+    fsync = false
+  end
+  return { recursive = values.recursive, preserve = values.preserve, resume = values.resume,
+    checksum = values.checksum, exclude = values.exclude_files, symlinks = values.symlinks,
+    limit_rate = values.limit_rate, connections = values.connections, fsync = fsync }
+end
+
+--- Adds the options of printing; no_status: there are no exit statuses to choose from.
+function options.add_output(parser, no_status)
+  local group = {
     parser:option("-o --output", "live (at a terminal), grouped (in a pipe), json, jsonl or quiet.")
       :argname "FORMAT":convert(setting("--output", "output")),
     parser:flag("-b --gather", "The same as -o grouped."),
     parser:flag("--raw", "Let control bytes through to the terminal."),
-    parser:flag("-S --max-status", "Exit with the largest remote status (255: none came)."))
+  }
+  if not no_status then
+    group[4] = parser:flag("-S --max-status",
+      "Exit with the largest remote status (255: none came).")
+  end
+  parser:group("What to print", table.unpack(group))
 end
 
 --- Splits argv at the first "--": what is before, and what is after (nil without one).

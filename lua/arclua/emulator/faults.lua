@@ -31,6 +31,10 @@
 -- sshd     down            503 "connection to localhost:22 failed: dial tcp ..."
 --          silent          101, and then never a byte: no banner
 --          garbage         101, and then bytes that are no SSH
+-- sftp     absent          the machine's sshd has no subsystem sftp
+--          full            a file of more than `bytes` bytes (64 KiB, in steps of 1 KiB) finds
+--                          the disk full: SFTP's "Failure"
+--          read-only       nothing may be written: "Permission denied"
 -- link     reset           reset after `bytes` bytes (default 0) from the machine, or with
 --                          from = "sender" from there;
 --                          or with bytes = "exec" when the first command has started
@@ -81,6 +85,7 @@ local KINDS = {
     .. " black-hole slow drop",
   agent = "silent reset",
   sshd = "down silent garbage",
+  sftp = "absent full read-only",
   link = "reset close stall",
   accept = "close",
   renew = "close",
@@ -93,8 +98,8 @@ local KINDS = {
   certificate = "expired foreign short-lived",
 }
 
-local PLACES = "relay, agent, sshd, link, accept, renew, node, clock, machine, arm, operation, "
-  .. "entra, certificate"
+local PLACES = "relay, agent, sshd, sftp, link, accept, renew, node, clock, machine, arm, "
+  .. "operation, entra, certificate"
 
 -- What each field is; true: a number or a word ("exec", a code of ARM's).
 local FIELDS = { bytes = true, code = true }

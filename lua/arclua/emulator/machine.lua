@@ -6,6 +6,7 @@ local account = require "arclua.emulator.account"
 local passwords = require "arclua.emulator.passwords"
 local quote = require "arclua.quote"
 local ssh_ca = require "arclua.emulator.ssh_ca"
+local text = require "arclua.emulator.text"
 local windows = require "arclua.emulator.windows"
 
 local machine = {}
@@ -82,7 +83,6 @@ local function config_of(emulator, m)
     "LogLevel VERBOSE",
     "KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,"
       .. "ecdh-sha2-nistp384,sntrup761x25519-sha512@openssh.com",
-    "Subsystem sftp internal-sftp",
     m.os == "windows" and "ForceCommand " .. word(dir .. "/shell") or "",
     matches(emulator, m),
     "",
@@ -199,6 +199,34 @@ function machine.judge(emulator, m, token, target)
   return port
 end
 
+local UNIT = 512 -- of sh's ulimit -f
+local FULL = 64 * 1024 -- bytes of a file, when a fault says that the disk is full
+
+-- What runs an SFTP server that finds the disk full once a file has so many bytes: a script.
+local function full_disk(m, bytes)
+  for _, path in ipairs(windows.SFTP_SERVERS) do
+    if core.sys.stat(path) then
+      local script = m.dir .. "/full-disk"
+      if core.sys.write_file(script, ("trap '' XFSZ\nulimit -f %d\nexec %s\n"):format(
+        bytes // UNIT, path), 493) then
+        return "/bin/sh " .. text.quote(script)
+      end
+    end
+  end
+  return "internal-sftp"
+end
+
+-- The line of sshd_config for SFTP, by the fault that is due; none: there is no SFTP.
+local function subsystem(emulator, m)
+  local fault = emulator.state.faults:take("sftp", m.name)
+  if not fault then
+    return "Subsystem sftp internal-sftp"
+  elseif fault.kind == "full" then
+    return "Subsystem sftp " .. full_disk(m, fault.bytes or FULL)
+  end
+  return fault.kind == "read-only" and "Subsystem sftp internal-sftp -R" or nil
+end
+
 --- Starts an sshd for one connection. watch = true: its log comes through process:stderr().
 ---@return arclua.Process|nil, arclua.Error?
 function machine.start_sshd(emulator, m, watch)
@@ -210,6 +238,11 @@ function machine.start_sshd(emulator, m, watch)
     return nil, err
   end
   local args = { emulator.who.sshd, "-i", "-f", m.dir .. "/sshd_config" }
+  local sftp = subsystem(emulator, m)
+  if sftp then
+    args[#args + 1] = "-o"
+    args[#args + 1] = sftp
+  end
   if watch then
     args[#args + 1] = "-e"
   else

@@ -2,8 +2,10 @@
 -- A fleet: machines and how to work on them. fleet:exec gives a report.
 local check = require "arclua.check"
 local connect = require "arclua.connect"
+local copy_options = require "arclua.copy.options"
+local copying = require "arclua.fleet.copy"
 local real = require "arclua.core"
-local destination = require "arclua.openssh.destination"
+local destinations = require "arclua.openssh.destination"
 local errors = require "arclua.errors"
 local login = require "arclua.openssh.login"
 local run_command = require "arclua.fleet.run_command"
@@ -37,8 +39,11 @@ local fleet = {}
 ---@field via string?                "run-command": by ARM's Run Command instead of SSH, see
 ---   docs/exec.md; as_root must be true then
 ---@field as_root boolean?           that the command runs as root is meant
+---@field progress table?            of copies: told what is on its way (report/progress.lua)
 ---@field azure arclua.Azure?        to find machines given by name; default: arc.login()
 ---@field direct boolean?            names are hosts [USER@]HOST[:PORT], reached without Azure
+
+---@class arclua.FleetCopyOptions: arclua.FleetOptions, arclua.CopyOptions
 
 local RULES = {
   parallel = "integer", timeout = "number", deadline = "number", retries = "integer",
@@ -46,6 +51,7 @@ local RULES = {
   stdin = "string", pty = "boolean", max_output = "integer", on_output = "function",
   on_result = "function", on_wait = "function", azure = "table", connect = "function",
   primitives = "table", direct = "boolean", via = "string", as_root = "boolean",
+  progress = "table",
 }
 
 local DEFAULTS = { parallel = 64, retries = 2 }
@@ -166,7 +172,7 @@ local function check_way(opts, targets, context)
   end
   local ok, err = context:ssh_config()
   if ok and jump then
-    ok, err = destination.parse_jumps(jump)
+    ok, err = destinations.parse_jumps(jump)
   end
   return ok and true, err
 end
@@ -236,15 +242,9 @@ local function broken(machine, text)
     nil, "unknown")
 end
 
---- Runs a command on every machine: a string is a shell line, a list of words arrives as written.
---- Whatever happens, the report has a result for each machine.
---- Errors: only when names could not be looked up, or with `entra` there is no certificate.
----@param command string|string[]  quoted for sh, or PowerShell on Windows
----@param more arclua.FleetOptions?  for this command only
----@return arclua.Report|nil, arclua.Error?
-function Fleet:exec(command, more)
-  local opts = complete(self.opts, check.options(more, RULES, 2))
-  local core = opts.primitives or real
+-- The targets of a run and its options, complete: opts, targets, how many were left out | nil, err.
+local function prepare(self, more, level)
+  local opts = complete(self.opts, check.options(more, RULES, level + 1))
   local possible, targets, err = true, nil, nil
   if opts.via then
     possible, err = run_command.check(opts)
@@ -252,36 +252,120 @@ function Fleet:exec(command, more)
   if possible then
     targets, err = resolve(self.list, opts)
   end
-  if not targets then
-    return nil, err
+  if targets then
+    opts, err = fill(opts, targets)
   end
-  opts, err = fill(opts, targets)
-  if not opts then
+  if not (targets and opts) then
     return nil, err
   end
   local left_out = 0
   if opts.skip_disconnected then
     targets, left_out = without_disconnected(targets)
   end
-  local context
-  context, err = new_context(opts, targets)
+  return opts, targets, left_out
+end
+
+-- Does work(run, machine) for every target: a report | nil, err.
+local function run_all(self, opts, targets, run, work)
+  local core = opts.primitives or real
+  local context, err = new_context(opts, targets)
   if not context then
     return nil, err
   end
-  local run = { command = command, opts = opts, stdin = opts.stdin, connect = self.opts.connect,
-    primitives = opts.primitives, context = context }
+  run.opts, run.connect, run.primitives, run.context = opts, self.opts.connect, opts.primitives,
+    context
   local began = core.now()
   local results, why = scheduler.run {
     items = targets, parallel = opts.parallel, deadline = opts.deadline,
     primitives = opts.primitives, done = opts.on_result, broken = broken,
     untried = record.untried,
     work = function(machine)
-      return target.exec(run, machine)
+      return work(run, machine)
     end,
   }
   context:close()
   return reports.new { results = results, why = why, seconds = core.now() - began,
-    left_out = left_out }
+    left_out = run.left_out }
+end
+
+--- Runs a command on every machine: a string is a shell line, a list of words arrives as written.
+--- Whatever happens, the report has a result for each machine.
+--- Errors: only when names could not be looked up, or with `entra` there is no certificate.
+---@param command string|string[]  quoted for sh, or PowerShell on Windows
+---@param more arclua.FleetOptions?  for this command only
+---@return arclua.Report|nil, arclua.Error?
+function Fleet:exec(command, more)
+  local opts, targets, left_out = prepare(self, more, 2)
+  if not opts then
+    return nil, targets
+  end
+  return run_all(self, opts, targets, { command = command, stdin = opts.stdin,
+    left_out = left_out }, target.exec)
+end
+
+local function split_options(more)
+  local copy_opts, fleet_opts = {}, {}
+  for name, value in pairs(more or {}) do
+    if copy_options.RULES[name] then
+      copy_opts[name] = value
+    else
+      fleet_opts[name] = value
+    end
+  end
+  return copy_opts, fleet_opts
+end
+
+local function copy_all(self, upload, sources, destination, more)
+  if type(destination) ~= "string" then
+    error("destination: string expected, got " .. type(destination), 3)
+  end
+  local own, rest = split_options(more)
+  local copy_opts, err = copy_options.check(own, 4)
+  if copy_opts and (self.opts.via or rest.via) then
+    copy_opts, err = errors.fail { code = "config", op = "copy",
+      message = "option 'via': files go by SFTP alone, not by Run Command" }
+  end
+  if not copy_opts then
+    return nil, err
+  end
+  local opts, targets, left_out = prepare(self, rest, 3)
+  if not opts then
+    return nil, targets
+  end
+  local run
+  run, err = copying.plan { upload = upload, targets = targets, destination = destination,
+    sources = type(sources) == "table" and sources or { sources }, copy = copy_opts }
+  if not run then
+    return nil, err
+  end
+  run.left_out = left_out
+  if opts.progress then
+    opts.progress:start(run.meter, #targets)
+  end
+  return run_all(self, opts, targets, run, copying.run)
+end
+
+--- Copies local files, and with recursive = true directories, to every machine. {name}, {group},
+--- {subscription} and {os} in a path stand for the machine's.
+--- Errors: config (a glob), and names that could not be looked up.
+---@param sources string|string[]
+---@param destination string  a path of the machine's; a relative one begins in the login's home
+---@param more arclua.FleetCopyOptions?
+---@return arclua.Report|nil, arclua.Error?
+function Fleet:upload(sources, destination, more)
+  return copy_all(self, true, sources, destination, more)
+end
+
+--- Copies files, and with recursive = true directories, from every machine. The destination needs
+--- {name}, or a slash at its end, when there are several: then each has a directory of its name.
+--- Errors: config (a glob, two machines with one destination), and names that could not be looked
+--- up.
+---@param sources string|string[]  paths of the machine's; globs are expanded there
+---@param destination string  a local path
+---@param more arclua.FleetCopyOptions?
+---@return arclua.Report|nil, arclua.Error?
+function Fleet:download(sources, destination, more)
+  return copy_all(self, false, sources, destination, more)
 end
 
 return fleet

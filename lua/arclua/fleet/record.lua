@@ -3,6 +3,7 @@
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 local json = require "arclua.json"
+local summary = require "arclua.copy.summary"
 
 local record = {}
 
@@ -21,12 +22,15 @@ local record = {}
 ---@field attempts integer    connections tried
 ---@field started number      seconds since 1970
 ---@field seconds number      connecting and running
+---@field copy arclua.CopyOutcome?  of a copy
 ---@field ended "confirmed"|"unconfirmed"|"not-started"  whether the command is known to be over
 
 local KEYS = { "machine", "name", "state", "status", "signal", "stdout", "stderr", "truncated",
   "error", "phase", "attempts", "started", "seconds", "ended" }
 local KEYS_BINARY = { "machine", "name", "state", "status", "signal", "stdout", "stderr",
   "stdout_base64", "truncated", "error", "phase", "attempts", "started", "seconds", "ended" }
+local KEYS_COPY = table.move({ "files", "bytes", "same", "skipped", "failed", "failures" }, 1, 6,
+  #KEYS + 1, table.move(KEYS, 1, #KEYS, 1, {}))
 local ERROR_KEYS = { "code", "reason", "message", "remedy" }
 
 -- A connection that was not made: which state it is, by the error's code.
@@ -91,11 +95,43 @@ function record.is_untried(result)
   return result.attempts == 0 and (reason == "fleet.stopped" or reason == "fleet.deadline")
 end
 
+--- A copy that was begun: its outcome, and the error that ended it, if one did.
+---@param outcome arclua.CopyOutcome
+---@param err arclua.Error?
+---@return arclua.Result
+function record.copied(machine, outcome, err, fields)
+  local result = blank(machine, fields)
+  result.phase, result.copy, result.ended = "copy", outcome, "confirmed"
+  local nothing = (err or outcome.failed > 0) and outcome.files + outcome.same == 0
+  result.stdout, result.stderr = nothing and "" or summary.stdout(outcome), summary.stderr(outcome)
+  if err then
+    result.err = err
+    result.state = (err.code == "cancelled" or err.code == "timeout") and err.code or "failed"
+  elseif outcome.failed > 0 then
+    result.state, result.err = "failed", summary.error(outcome)
+  else
+    result.state = "ok"
+  end
+  return result
+end
+
 local function error_of(err)
   if not err then
     return nil
   end
   return json.ordered(ERROR_KEYS, err)
+end
+
+local function add_copy(values, outcome)
+  local failures = {}
+  for i, failure in ipairs(outcome.failures) do
+    failures[i] = json.ordered({ "path", "error" }, { path = failure.path,
+      error = error_of(failure.err) })
+  end
+  values.failures = json.array(failures)
+  for _, key in ipairs { "files", "bytes", "same", "skipped", "failed" } do
+    values[key] = outcome[key]
+  end
 end
 
 --- The record as one line of JSON, without the line end.
@@ -108,7 +144,10 @@ function record.encode(result)
     error = error_of(result.err), started = core.sys.utc(result.started),
     seconds = math.floor(result.seconds * 1000 + 0.5) / 1000,
   }
-  local keys = KEYS
+  local keys = result.copy and KEYS_COPY or KEYS
+  if result.copy then
+    add_copy(values, result.copy)
+  end
   if not utf8.len(result.stdout) then
     keys = KEYS_BINARY
     values.stdout_base64 = core.crypto.base64(result.stdout)

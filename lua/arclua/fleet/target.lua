@@ -19,8 +19,8 @@ local target = {}
 ---@field primitives table?
 ---@field context arclua.Context?
 
--- What forbids trying at all: a result, or nil.
-local function refused(machine, opts)
+--- What forbids trying at all: a result, or nil.
+function target.refused(machine, opts)
   local reachable, err = connect.reachable(machine)
   if not reachable and not opts.try_disconnected then
     return record.not_run(machine, err, nil, "unreachable")
@@ -46,8 +46,8 @@ local function is_late(run, core)
   return not ok and err.code == "timeout"
 end
 
--- An error or answer that the run's deadline caused says so.
-local function blame_deadline(run, core, result)
+--- An error or answer that the run's deadline caused says so.
+function target.blame_deadline(run, core, result)
   if result.err and result.err.code == "timeout" and is_late(run, core) then
     result.err = errors.new { reason = "fleet.deadline", op = "exec", phase = result.phase,
       cause = result.err, message = "the deadline of the run passed" }
@@ -91,11 +91,11 @@ end
 ---@return arclua.Result
 function target.exec(run, machine)
   local core = run.primitives or real
-  local result = refused(machine, run.opts)
+  local result = target.refused(machine, run.opts)
   if result then
     return result
   elseif run.opts.via then
-    return blame_deadline(run, core, run_command.exec(run, machine, core))
+    return target.blame_deadline(run, core, run_command.exec(run, machine, core))
   end
   local state = { attempts = 0, started = core.time(), began = core.now() }
   local answer, err = retry.run(run.opts, core, function()
@@ -108,7 +108,7 @@ function target.exec(run, machine)
   else
     result = record.not_run(machine, err, fields)
   end
-  return blame_deadline(run, core, result)
+  return target.blame_deadline(run, core, result)
 end
 
 return target

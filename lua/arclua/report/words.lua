@@ -9,6 +9,11 @@ local CANCELLED = { confirmed = ": the command was ended",
   unconfirmed = ": whether the command has ended is unconfirmed",
   ["not-started"] = ": before the command was sent" }
 
+-- What a cancel met.
+local function cancelled(result)
+  return result.copy and ": the copy was stopped" or CANCELLED[result.ended]
+end
+
 --- Why a machine failed, in a few words: "exit 1", "killed by TERM", "unreachable: ...".
 ---@param result arclua.Result
 ---@return string
@@ -20,7 +25,7 @@ function words.outcome(result)
   end
   local text = result.state
   if result.state == "cancelled" and not (result.err and result.err.reason) then
-    return text .. CANCELLED[result.ended]
+    return text .. cancelled(result)
   elseif result.err then
     text = text .. ": " .. escape.text(result.err.message or result.err.code, true)
   end

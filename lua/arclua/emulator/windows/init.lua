@@ -3,8 +3,9 @@
 -- PowerShell does. sshd refuses signals for forced commands, as Windows' delivers none.
 local windows = {}
 
-local SFTP = { "/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server",
-  "/usr/libexec/openssh/sftp-server" }
+--- Where distributions have OpenSSH's SFTP server.
+windows.SFTP_SERVERS = { "/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server",
+  "/usr/lib/ssh/sftp-server", "/usr/libexec/sftp-server" }
 
 --- What a login runs: shell is "cmd" or "powershell"; the command comes from sshd. Does not return.
 function windows.login(shell)
@@ -66,11 +67,14 @@ function windows.make(dir, shell)
   local self = core.sys.self()
   local chunk = (copied and SEARCH:format(dir .. "/") or "")
     .. ("require('arclua.emulator.windows').login('%s')"):format(shell)
-  local lines = { "#!/bin/sh", "case $SSH_ORIGINAL_COMMAND in internal-sftp)" }
-  for _, path in ipairs(SFTP) do
-    lines[#lines + 1] = ("[ -x %s ] && exec %s"):format(path, path)
+  local lines = { "#!/bin/sh", "case $SSH_ORIGINAL_COMMAND in",
+    "internal-sftp*) options=${SSH_ORIGINAL_COMMAND#internal-sftp}" }
+  for _, path in ipairs(windows.SFTP_SERVERS) do
+    lines[#lines + 1] = ("[ -x %s ] && exec %s $options"):format(path, path)
   end
-  lines[#lines + 1] = "exit 1;; esac"
+  lines[#lines + 1] = "exit 1;;"
+  -- A disk that is full: emulator/machine.lua.
+  lines[#lines + 1] = "'/bin/sh '*/full-disk*) eval \"exec $SSH_ORIGINAL_COMMAND\";; esac"
   lines[#lines + 1] = "exec " .. quote(self) .. " -e " .. quote(chunk) -- lua and arclua alike
   return core.sys.write_file(dir .. "/shell", table.concat(lines, "\n") .. "\n", 493)
 end
