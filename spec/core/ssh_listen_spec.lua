@@ -102,11 +102,16 @@ describe("what an SSH server opens", function()
 
   both("a request that is given up frees its port, too", function()
     lab:with(function(session)
-      local task = core.spawn(session.listen, session, "127.0.0.1", 0)
-      core.sleep(0)
-      task:cancel()
-      local remote, err = task:await()
-      assert.is_nil(remote)
+      local remote, err
+      repeat -- a server may be faster than the cancel
+        local task = core.spawn(session.listen, session, "127.0.0.1", 0)
+        core.sleep(0)
+        task:cancel()
+        remote, err = task:await()
+        if remote then
+          remote:close()
+        end
+      until err
       assert.equal("cancelled", err.code)
       assert.is_truthy(session:listen("127.0.0.1", 0))
     end)

@@ -186,10 +186,12 @@ end
 -- Starts an agent, which makes the socket path "agent" of the lab; to be closed.
 function lab:agent(opts)
   opts.env = { LD_PRELOAD = false }
-  local agent = assert(core.process.spawn(opts))
-  while not sys.stat(self:path "agent") do
+  local agent, there = assert(core.process.spawn(opts)), nil
+  repeat -- the socket is there before anybody listens
     core.sleep(0.005)
-  end
+    there = core.unix.connect(self:path "agent")
+  until there
+  there:close()
   return agent
 end
 
