@@ -88,28 +88,9 @@ static int append(const char *text, size_t n, void *buf) {
   return arc_buf_append(buf, text, n) ? 0 : -1;
 }
 
-/* As ARM gives them, so that they are judged by the same code. */
-static json_t *relay_of(const struct arc_relayinfo *info) {
-  size_t label = strcspn(info->host, ".");
-  const char *suffix = info->host + label + (info->host[label] == '.');
-  json_t *relay =
-      json_pack("{s:s%, s:s, s:s, s:s%, s:f}", "namespaceName", info->host,
-                label, "namespaceNameSuffix", suffix, "hybridConnectionName",
-                info->path, "accessKey", info->access_key->bytes,
-                info->access_key->len, "expiresOn", info->expires_on);
-  if (relay && info->service_token &&
-      json_object_set_new(
-          relay, "serviceConfigurationToken",
-          json_stringn(info->service_token->bytes, info->service_token->len))) {
-    arc_json_wipe(relay);
-    return NULL;
-  }
-  return relay;
-}
-
 static bool spell(const struct arc_relayinfo *info, const char *key, int port,
                   struct arc_buf *text) {
-  json_t *relay = relay_of(info);
+  json_t *relay = arc_relayinfo_json(info);
   json_t *root = relay ? json_pack("{s:i, s:s, s:i, s:O}", "version", VERSION,
                                    "key", key, "port", port, "relay", relay)
                        : NULL;

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "azure/json.h"
 #include "crypto/base64.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/privatefile.h"
 
 enum {
   NAME_MAX_LEN = 200,
@@ -179,6 +181,60 @@ struct arc_relayinfo *arc_relayinfo_parse(const char *text, size_t n,
   struct arc_relayinfo *info = arc_relayinfo_read(answer, err);
   arc_json_wipe(answer);
   return info;
+}
+
+json_t *arc_relayinfo_json(const struct arc_relayinfo *info) {
+  size_t label = strcspn(info->host, ".");
+  const char *suffix = info->host + label + (info->host[label] == '.');
+  json_t *relay = json_pack("{s:s%, s:s, s:s, s:s%, s:I}", "namespaceName",
+                            info->host, label, "namespaceNameSuffix", suffix,
+                            "hybridConnectionName", info->path, "accessKey",
+                            info->access_key->bytes, info->access_key->len,
+                            "expiresOn", (json_int_t)info->expires_on);
+  if (relay && info->service_token &&
+      json_object_set_new(
+          relay, "serviceConfigurationToken",
+          json_stringn(info->service_token->bytes, info->service_token->len))) {
+    arc_json_wipe(relay);
+    return NULL;
+  }
+  return relay;
+}
+
+static int append(const char *text, size_t n, void *buf) {
+  return arc_buf_append(buf, text, n) ? 0 : -1;
+}
+
+/* {"relay":{...}} in base64, into text. */
+static bool spell(const struct arc_relayinfo *info, struct arc_buf *text) {
+  struct arc_buf plain = {.secret = true};
+  json_t *relay = arc_relayinfo_json(info);
+  json_t *root = relay ? json_pack("{s:O}", "relay", relay) : NULL;
+  bool ok = root && !json_dump_callback(root, append, &plain, 0) &&
+            arc_base64_encode(text, arc_buf_head(&plain), arc_buf_len(&plain),
+                              ARC_BASE64_PADDED);
+  json_decref(root);
+  arc_json_wipe(relay);
+  arc_buf_free(&plain);
+  return ok;
+}
+
+struct arc_err *arc_relayinfo_export(const struct arc_relayinfo *info,
+                                     const char *dir, const char *name) {
+  int fd = -1;
+  struct arc_buf text = {.secret = true};
+  struct arc_err *err = spell(info, &text)
+                            ? arc_privatedir_open(dir, true, &fd)
+                            : arc_err_new(ARC_E_NOMEM, "out of memory");
+  if (!err) {
+    err = arc_privatefile_write(fd, name, arc_buf_head(&text),
+                                arc_buf_len(&text));
+  }
+  arc_buf_free(&text);
+  if (fd >= 0) {
+    close(fd);
+  }
+  return err;
 }
 
 struct arc_relayinfo *arc_relayinfo_ref(struct arc_relayinfo *info) {

@@ -26,6 +26,12 @@ struct arc_relayinfo *arc_relayinfo_parse(const char *text, size_t n,
                                           struct arc_err **err);
 struct arc_relayinfo *arc_relayinfo_read(const json_t *answer,
                                          struct arc_err **err);
+/* What ARM's "relay" was: to be wiped by the caller. NULL without memory. */
+json_t *arc_relayinfo_json(const struct arc_relayinfo *info);
+/* Puts them into a file (0600) of a directory of ours (0700, made), in base64
+ * as the official clients give them to their proxy. */
+struct arc_err *arc_relayinfo_export(const struct arc_relayinfo *info,
+                                     const char *dir, const char *name);
 struct arc_relayinfo *arc_relayinfo_ref(struct arc_relayinfo *info);
 void arc_relayinfo_unref(struct arc_relayinfo *info); /* NULL is fine */
 

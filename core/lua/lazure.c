@@ -2,6 +2,8 @@
 /* arclua.core.relayinfo: credentials that only C may see. */
 #include "lua/lazure.h"
 
+#include <string.h>
+
 #include "lua/lcore.h"
 
 #define RELAYINFO "arclua.relayinfo"
@@ -55,6 +57,20 @@ static int relayinfo_has_token(lua_State *L) {
   return 1;
 }
 
+/* info:export(dir, name): true | nil, err */
+static int relayinfo_export(lua_State *L) {
+  const struct arc_relayinfo *info = arc_checkrelayinfo(L, 1);
+  const char *dir = luaL_checkstring(L, 2);
+  const char *name = luaL_checkstring(L, 3);
+  luaL_argcheck(L, *name && !strchr(name, '/'), 3, "not a file's name");
+  struct arc_err *err = arc_relayinfo_export(info, dir, name);
+  if (err) {
+    return arc_pushfailnew(L, err);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static int l_relayinfo(lua_State *L) {
   struct arc_secret *secret = arc_tosecret(L, 1);
   struct arc_err *err = NULL;
@@ -70,6 +86,7 @@ void arc_open_azure(lua_State *L) {
                                      {"path", relayinfo_path},
                                      {"expires_on", relayinfo_expires_on},
                                      {"has_token", relayinfo_has_token},
+                                     {"export", relayinfo_export},
                                      {NULL, NULL}};
   arc_newtype(L, RELAYINFO, methods, relayinfo_gc);
   luaL_getmetatable(L, RELAYINFO);

@@ -113,6 +113,8 @@ describe("arclua proxy", function()
 
   it_runs("refuses lines that contradict themselves", function()
     for _, args in ipairs { { "proxy" }, { "proxy", "a", "22", "--port", "22" },
+        { "proxy", "a", "--relay-info", "f", "--entra" },
+        { "proxy", "a", "--relay-info", "f", "--enable" },
         { "proxy", "a", "--replace" } } do
       assert.equal(2, run(args).status)
     end

@@ -9,6 +9,7 @@ describe("arclua ssh-config", function()
   cli.with {
     { name = "web-01" }, { name = "db-01", group = "rg-db" },
     { name = "entra-01", group = "rg-entra", login = "entra" },
+    { name = "bare-01", group = "rg-bare", setup = "none" },
   }
 
   local home
@@ -41,7 +42,7 @@ describe("arclua ssh-config", function()
       home .. "/arc" }
     assert.equal(0, ended.status, ended.err)
     assert.equal("", ended.out)
-    assert.matches("3 machines in ", ended.err, 1, true)
+    assert.matches("4 machines in ", ended.err, 1, true)
     assert.matches("put this at the top of ~/.ssh/config: Include " .. home, ended.err, 1, true)
     assert.matches("db-01\n7\n", ssh "rg-db-db-01 'echo $ARC_MACHINE; exit 7'", 1, true)
     assert.matches("web-01\n0\n", ssh_by_alias(), 1, true)
@@ -72,6 +73,27 @@ describe("arclua ssh-config", function()
     assert(core.sys.remove(file))
     assert.matches(user .. "\n0\n", ssh(alias("entra-01", "rg-entra") .. " 'id -un'"), 1, true)
     assert.not_equal(first, core.sys.read_file(file))
+  end)
+
+  it_runs("--static: credentials in files, which need no sign-in, and whose end is told", function()
+    local ended = at_home { "ssh-config", "web-01", "bare-01", "--static", "--host-key-policy",
+      "accept-new", "-f", home .. "/arc" }
+    assert.equal(4, ended.status, ended.err)
+    assert.matches("bare-01 is left out: SSH was never set up", ended.err, 1, true)
+    assert.matches("are good until %d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ", ended.err)
+    assert.matches("1 machine in ", ended.err, 1, true)
+    local dir = home .. "/arc.relay-info"
+    assert.equal(448, core.sys.stat(dir).mode & 511)
+    local files = core.sys.list(dir)
+    assert.same({ alias("web-01", "rg-prod") .. "-relay_info" }, files)
+    assert.equal(384, core.sys.stat(dir .. "/" .. files[1]).mode & 511)
+    -- As the official clients write it.
+    local text = core.crypto.unbase64(core.sys.read_file(dir .. "/" .. files[1]))
+    assert.matches('^{"relay": {"namespaceName": ".*"expiresOn": %d+, "serviceConf.*"}}$', text)
+    local said = shell(("exec 2>&1; unset AZURE_CLIENT_ID AZURE_CLIENT_SECRET AZURE_TENANT_ID;"
+      .. " ssh -F '%s/arc' -o BatchMode=yes rg-prod-web-01 'echo $ARC_MACHINE'; echo $?"):format(
+        home))
+    assert.matches("web-01\n0\n", said, 1, true)
   end)
 
   it_runs("lets ~/.ssh/config include the file, once", function()
@@ -116,9 +138,10 @@ describe("arclua ssh-config", function()
     for text, args in pairs { ["no machines selected"] = {},
         ["'--include' needs --file"] = { "a", "--include" },
         ["'--entra' needs --file"] = { "a", "--entra" },
+        ["'--static' needs --file"] = { "a", "--static" },
         ["its own user"] = { "a", "--entra", "-f", "x", "-l", "y" },
         ["about all machines"] = { "--wildcard", "a" },
-        ["without --host"] = { "--wildcard", "--host", "{name}" },
+        ["--host or --static"] = { "--wildcard", "--host", "{name}" },
         ["{name} expected"] = { "a", "--host", "x" },
         ["from 1 to 65535"] = { "a", "--port", "0" } } do
       local ended = at_home { "ssh-config", table.unpack(args) }

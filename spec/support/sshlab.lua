@@ -186,7 +186,8 @@ end
 -- Starts an agent, which makes the socket path "agent" of the lab; to be closed.
 function lab:agent(opts)
   opts.env = { LD_PRELOAD = false }
-  local agent, there = assert(core.process.spawn(opts)), nil
+  local agent = assert(core.process.spawn(opts))
+  local there
   repeat -- the socket is there before anybody listens
     core.sleep(0.005)
     there = core.unix.connect(self:path "agent")

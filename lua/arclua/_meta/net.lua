@@ -142,6 +142,9 @@ local RelayInfo = {}
 function RelayInfo:host() end         -- "ns.servicebus.windows.net[:port]"
 function RelayInfo:path() end         -- hybrid connection name
 function RelayInfo:expires_on() end   -- seconds since 1970, or nil
+--- Into a file (0600) of a directory of ours (0700, made), as the official clients give it to their proxy.
+---@return true|nil, arclua.Error?
+function RelayInfo:export(dir, name) end
 function RelayInfo:has_token() end    -- whether a service configuration token is among them
 --- From the JSON text of ARM's answer, also in base64 (given credentials; specs). text: string or Secret.
 ---@return arclua.RelayInfo|nil, arclua.Error?

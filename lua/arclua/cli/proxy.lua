@@ -17,6 +17,7 @@ local proxy = { name = "proxy", summary = "stdin and stdout to a machine's SSH s
 local FAILED = 255
 
 local PORT = convert.integer(1, 65535)
+local DEFAULT_PORT = 22
 
 local EPILOG = [[
 OpenSSH finds all machines by their names with these lines in ~/.ssh/config:
@@ -36,6 +37,8 @@ local function parser()
     it:option("--connect-timeout", "Until connected (60s; 180s after a change of ours).")
       :argname "DURATION":convert(convert.option("--connect-timeout",
         settings.KEYS.connect_timeout)),
+    it:option("--relay-info", "With credentials from this file, as ssh-config --static writes it.")
+      :argname "FILE",
     it:flag("--entra", "First put a certificate of Entra's into the SSH agent."),
     it:flag("--enable", "Set the machine up for SSH where that is missing."),
     it:flag("--replace", "With --enable and a port: change the port for all users."))
@@ -57,7 +60,16 @@ local function find(azure, text)
   return azure:machine(text)
 end
 
-local function reach(values)
+-- With what is in a file Azure is not asked.
+local function by_relay_info(values, cloud)
+  return require("arclua.cli.sshproxy").connect({ file = values.relay_info, cloud = cloud },
+    values.port or values.port_word or DEFAULT_PORT)
+end
+
+local function reach(values, cloud)
+  if values.relay_info then
+    return by_relay_info(values, cloud)
+  end
   local azure, err = command.login()
   if not azure then
     return nil, err
@@ -94,16 +106,31 @@ local function fail(err, name)
   return FAILED
 end
 
-function proxy.run(argv, base)
-  local values, status = command.parse(parser(), "proxy", argv, base)
-  if not values then
-    return status
-  elseif values.port and values.port_word then
-    return command.usage("proxy", "PORT and option '--port' exclude each other")
-  elseif values.replace and not (values.enable and (values.port or values.port_word)) then
-    return command.usage("proxy", "option '--replace' needs --enable and a port")
+-- What is wrong with the options together, nil when nothing is.
+local function contradiction(values)
+  local port = values.port or values.port_word
+  if values.port and values.port_word then
+    return "PORT and option '--port' exclude each other"
+  elseif values.replace and not (values.enable and port) then
+    return "option '--replace' needs --enable and a port"
   end
-  local stream, err = reach(values)
+  for _, name in ipairs { "enable", "entra" } do
+    if values.relay_info and values[name] then
+      return ("options '--relay-info' and '--%s' exclude each other"):format(name)
+    end
+  end
+end
+
+function proxy.run(argv, base)
+  local values, merged = command.parse(parser(), "proxy", argv, base)
+  if not values then
+    return merged
+  end
+  local wrong = contradiction(values)
+  if wrong then
+    return command.usage("proxy", wrong)
+  end
+  local stream, err = reach(values, merged.cloud)
   local ok
   if stream then
     ok, err = proxy.copy(stream)

@@ -4,6 +4,7 @@ local block = require "arclua.openssh.block"
 local cert = require "arclua.cli.cert"
 local command = require "arclua.cli.command"
 local convert = require "arclua.convert"
+local core = require "arclua.core"
 local errors = require "arclua.errors"
 local escape = require "arclua.report.escape"
 local export = require "arclua.openssh.export"
@@ -13,6 +14,9 @@ local output = require "arclua.output"
 local quote = require "arclua.quote"
 local select_ = require "arclua.select"
 local settings = require "arclua.settings"
+local static = require "arclua.openssh.static"
+
+local NOT_REACHED = 4
 
 local ssh_config = { name = "ssh-config", summary = "OpenSSH's configuration for machines" }
 
@@ -44,6 +48,7 @@ local function parser()
     it:option("--host-key-policy", "StrictHostKeyChecking: accept-new, yes or no.")
       :argname "POLICY":convert(setting("--host-key-policy", "host_key_policy")))
   it:group("Where to",
+    it:flag("--static", "With relay credentials in files beside --file: good for three hours."),
     it:option("--file -f", "Into this file, in place of what an earlier run wrote (default: to "
       .. "standard output)."):argname "FILE",
     it:flag("--include", "With --file: let ~/.ssh/config include it."))
@@ -139,6 +144,49 @@ local function wildcard(values, merged)
   return deliver(text, values, "one stanza for all machines")
 end
 
+-- Credentials in files beside the configuration: into opts; the machines that have them | nil, err.
+local function add_static(list, opts, values)
+  local dir = command.absolute(values.file) .. ".relay-info"
+  local written, failed, expires = static.write(list, dir, { port = values.port })
+  if not written then
+    return nil, failed
+  end
+  local kept = {}
+  for _, machine in ipairs(list) do
+    if written[machine] then
+      kept[#kept + 1] = machine
+    else
+      say(("%s is left out: %s"):format(machine.name, failed[machine].message))
+    end
+  end
+  opts.command = function(machine)
+    local words = table.move(opts.proxy, 1, #opts.proxy, 1, {})
+    return table.move({ "proxy", "--relay-info", written[machine].file, "--port",
+      ("%d"):format(written[machine].port), machine.name }, 1, 6, #words + 1, words)
+  end
+  if #kept > 0 then
+    say(("the relay credentials in %s are good until %s"):format(dir,
+      core.sys.utc(math.floor(expires))))
+  end
+  return kept
+end
+
+-- The text for a list, and those that are in it | nil, err.
+local function stanzas(list, values, merged)
+  local opts, err = login(values, merged, list[1].azure.cloud.name)
+  if opts and values.static then
+    list, err = add_static(list, opts, values)
+  end
+  if not (opts and list) then
+    return nil, err
+  end
+  local text, left_out = export.machines(list, opts)
+  if text and left_out > 0 then
+    say(("%d of them by their full name alone: a short one would be ambiguous"):format(left_out))
+  end
+  return text, text and list or left_out
+end
+
 local function machines(values, merged)
   local list, status = command.machines(values)
   if not list then
@@ -146,25 +194,19 @@ local function machines(values, merged)
   elseif #list == 0 then
     return command.nothing_selected()
   end
-  local opts, err = login(values, merged, list[1].azure.cloud.name)
-  local text, left_out
-  if opts then
-    text, left_out = export.machines(list, opts)
-    err = left_out
-  end
+  local text, kept = stanzas(list, values, merged)
   if not text then
-    return command.fail(err)
-  elseif left_out > 0 then
-    say(("%d of them by their full name alone: a short one would be ambiguous"):format(left_out))
+    return command.fail(kept)
   end
-  return deliver(text, values, #list == 1 and "1 machine" or #list .. " machines")
+  status = deliver(text, values, #kept == 1 and "1 machine" or #kept .. " machines")
+  return status == 0 and #kept < #list and NOT_REACHED or status
 end
 
 -- What is wrong with what is selected; nil when nothing is.
 local function wrong_selection(values)
   local selects = select_.is_given(values)
-  if values.wildcard and (selects or values.host) then
-    return "option '--wildcard' is about all machines: without a selection, without --host"
+  if values.wildcard and (selects or values.host or values.static) then
+    return "option '--wildcard' is about all machines: without a selection, --host or --static"
   elseif not values.wildcard and not selects then
     return NO_SELECTOR
   end
@@ -177,7 +219,7 @@ end
 
 -- What is wrong with the other options together.
 local function contradiction(values)
-  for _, name in ipairs { "include", "entra" } do
+  for _, name in ipairs { "include", "entra", "static" } do
     if values[name] and not values.file then
       return ("option '--%s' needs --file"):format(name)
     end

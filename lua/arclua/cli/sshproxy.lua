@@ -67,8 +67,7 @@ local function relay_info(file)
 end
 
 -- The authority of another cloud, as everywhere.
-local function authority()
-  local name = paths.env "ARCLUA_CLOUD"
+local function authority(name)
   if not name then
     return nil
   end
@@ -80,13 +79,18 @@ local function nothing_new()
   return errors.fail { code = "denied", message = "the relay information was given" }
 end
 
-local function connect(given, port)
+--- A stream to the machine's SSH server by relay information from a file or the variable. Errors:
+--- config, denied (it has expired), and what the relay says.
+---@param given { file: string?, cloud: string? }
+---@param port integer
+---@return arclua.Stream|nil, arclua.Error?
+function sshproxy.connect(given, port)
   local info, err = relay_info(given.file)
   if not info then
     return nil, err
   end
   local ca
-  ca, err = authority()
+  ca, err = authority(given.cloud)
   if err then
     return nil, err
   end
@@ -109,7 +113,8 @@ local function refusal(err)
 end
 
 local function serve(given, port)
-  local stream, err = connect(given, port)
+  given.cloud = paths.env "ARCLUA_CLOUD"
+  local stream, err = sshproxy.connect(given, port)
   if not stream then
     say(refusal(err))
     return FAILED
