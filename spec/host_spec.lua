@@ -155,3 +155,17 @@ describe("SIGTERM", function()
     os.remove(path)
   end)
 end)
+
+describe("the files in the program", function()
+  local preload = os.getenv "ARCLUA_PRELOAD" or ""
+  local other = (program.path:gsub("bin/arclua$", "otherlua.so"))
+
+  it_ends("are compiled, and read as text by another release of liblua", function()
+    local args = { "-e", "print(require('arclua.cli').main { [0] = 'arclua', 'version' })" }
+    for _, library in ipairs { preload, preload .. " " .. other } do
+      local ended = program.run(args, { env = { LD_PRELOAD = library } })
+      assert.equal(0, ended.status, ended.err)
+      assert.matches("^arclua .*\n0\n$", ended.out)
+    end
+  end)
+end)

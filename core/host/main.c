@@ -16,7 +16,7 @@
 
 #include "host/arclua.h"
 #include "host/background.h"
-#include "host/bundle.h"
+#include "host/bundle/bundle.h"
 #include "host/signals.h"
 #include "lua/lcore.h"
 #include "lua/lstate.h"
@@ -162,9 +162,12 @@ static int find_bundled(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   for (const struct arc_bundled *at = arc_bundle; at->name; at++) {
     if (!strcmp(at->name, name)) {
+      // Another release of liblua may understand compiled code differently.
+      bool same = !strcmp(lua_ident, arc_bundle_ident);
       lua_pushfstring(L, "@%s", name);
-      if (luaL_loadbufferx(L, (const char *)at->bytes, at->length,
-                           lua_tostring(L, -1), "t")) {
+      if (luaL_loadbufferx(L, (const char *)(same ? at->code : at->text),
+                           same ? at->code_length : at->text_length,
+                           lua_tostring(L, -1), same ? "b" : "t")) {
         return lua_error(L);
       }
       lua_pushvalue(L, -2);
