@@ -17,8 +17,10 @@ local node = require "arclua.emulator.node"
 local operations = require "arclua.emulator.arm_operations"
 local passwords = require "arclua.emulator.passwords"
 local relay = require "arclua.emulator.relay"
+local scripts = require "arclua.emulator.scripts"
 local signin = require "arclua.emulator.signin"
 local state = require "arclua.emulator.state"
+local tasks = require "arclua.emulator.tasks"
 local throttle = require "arclua.emulator.throttle"
 
 local emulator = {}
@@ -105,19 +107,6 @@ local function run(self, opts)
   }
 end
 
--- A task of the emulator's own, which stop ends.
-local function start_task(self, fn, ...)
-  local task
-  task = core.spawn(function(...)
-    local ok, why = pcall(fn, ...)
-    self.open[task] = nil
-    if not ok then
-      self.log:add("error", { message = tostring(why) })
-    end
-  end, ...)
-  self.open[task] = task
-end
-
 local function add_faults(self, list)
   for _, fault in ipairs(list) do
     self.state.faults:add(fault)
@@ -135,10 +124,10 @@ local function new(opts)
   self.state = state.new(opts)
   self.state.log = self.log
   self.state.run_script = function(m, spec)
-    return machine.run_script(self, m, spec)
+    return scripts.run(self, m, spec)
   end
   self.state.start_task = function(fn, ...)
-    return start_task(self, fn, ...)
+    return tasks.start(self, fn, ...)
   end
   self.state.faults = faults.new(opts.seed, self.log)
   operations.prepare(self.state, opts.operation_time)
@@ -299,20 +288,6 @@ function Emulator:sessions(name)
   return machine.sessions(self:machine(name))
 end
 
-local function end_tasks(self)
-  local tasks = { self.runner }
-  for task in pairs(self.open) do
-    tasks[#tasks + 1] = task
-    task:cancel()
-  end
-  if self.runner then
-    self.runner:cancel()
-  end
-  for _, task in ipairs(tasks) do
-    task:await()
-  end
-end
-
 -- The guardian kills what is left and removes the directory, then closes its end.
 local function dismiss(guardian)
   guardian:shutdown()
@@ -331,7 +306,7 @@ function Emulator:stop()
       self.server:close()
     end
     signin.stop(self)
-    end_tasks(self)
+    tasks.finish(self)
     passwords.tidy(self)
     if self.guardian then
       dismiss(self.guardian)

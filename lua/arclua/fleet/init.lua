@@ -5,14 +5,13 @@ local connect = require "arclua.connect"
 local copy_options = require "arclua.copy.options"
 local copying = require "arclua.fleet.copy"
 local real = require "arclua.core"
-local destinations = require "arclua.openssh.destination"
 local errors = require "arclua.errors"
-local login = require "arclua.openssh.login"
 local run_command = require "arclua.fleet.run_command"
 local record = require "arclua.fleet.record"
 local reports = require "arclua.report"
 local settings = require "arclua.settings"
 local scheduler = require "arclua.fleet.scheduler"
+local shared = require "arclua.fleet.shared"
 local target = require "arclua.fleet.target"
 
 local Fleet = {}
@@ -162,53 +161,6 @@ local function without_disconnected(targets)
   return kept, #targets - #kept
 end
 
--- What is wrong with the way to all machines: true | nil, err.
-local function check_way(opts, targets, context)
-  local jump = login.jump(opts.connect.jump)
-  for _, machine in ipairs(jump and targets or {}) do
-    if machine.id then
-      return login.no_jump(machine.name, "option '--jump'")
-    end
-  end
-  local ok, err = context:ssh_config()
-  if ok and jump then
-    ok, err = destinations.parse_jumps(jump)
-  end
-  return ok and true, err
-end
-
--- Whether there is a certificate, before all machines fail for the lack of one: true | nil, err.
-local function check_entra(targets, context)
-  for _, machine in ipairs(targets) do
-    if machine.os ~= "windows" then
-      return context:certificate(machine)
-    end
-  end
-  return true
-end
-
--- What the connections share, with the password of the run: context | nil, err. Run Command has
--- none.
-local function new_context(opts, targets)
-  if opts.via then
-    return { close = function() end }
-  end
-  local context = connect.context(opts.connect, { primitives = opts.primitives,
-    azure = targets[1] and targets[1].azure or opts.azure, many = #targets > 1 })
-  local ok, err = check_way(opts, targets, context)
-  if ok and opts.connect.ask_pass and #targets > 0 then
-    ok, err = context.ask:password()
-  end
-  if ok and opts.connect.entra then
-    ok, err = check_entra(targets, context)
-  end
-  if not ok then
-    context:close()
-    return nil, err
-  end
-  return context
-end
-
 -- Those that would be dialled, by their sign-in.
 local function dialled(list, opts)
   local by_azure = {}
@@ -268,7 +220,7 @@ end
 -- Does work(run, machine) for every target: a report | nil, err.
 local function run_all(self, opts, targets, run, work)
   local core = opts.primitives or real
-  local context, err = new_context(opts, targets)
+  local context, err = shared.context(opts, targets)
   if not context then
     return nil, err
   end
