@@ -213,7 +213,15 @@ describe("the Azure CLI's token cache", function()
     local request = fake.script(answers)
     local before = core.sys.read_file(dir .. "/msal_token_cache.json", 65536)
     os.execute(("chmod 400 '%s'/*"):format(dir))
-    local source = open { core = fake.core { token = { request = request } } }
+    local sent, read_by_it = {}, {}
+    local source = open { core = fake.core { token = { request = function(it_)
+      sent[#sent + 1] = fake.text(it_.form.refresh_token)
+      return request(it_)
+    end }, msal = { refresh_token = function(...)
+      local secret, why = core.msal.refresh_token(...)
+      read_by_it[#read_by_it + 1] = secret
+      return secret, why
+    end } } }
     assert.equal("one", (source:fetch("s", {})))
     assert.equal("two", (source:fetch("s", {})))
     local secret, err = source:fetch("s", {})
@@ -221,11 +229,25 @@ describe("the Azure CLI's token cache", function()
     assert.equal("run: az login --tenant " .. HOME .. " --claims-challenge e30= --scope s",
       err.remedy)
     assert.equal("three", (source:fetch("other", {})))
-    for i, wanted in ipairs { "rt", "rt2", "rt2", "rt" } do
-      assert.is_true(core.crypto.equal(request.calls[i][1].form.refresh_token, wanted))
+    assert.same({ "rt", "rt2", "rt2", "rt" }, sent)
+    for _, one in ipairs(read_by_it) do -- what was read is wiped after its use
+      assert.has_error(function() core.crypto.equal(one, "rt") end)
     end
+    assert.equal(2, #read_by_it)
     assert.equal(before, core.sys.read_file(dir .. "/msal_token_cache.json", 65536))
     assert.equal(2, #core.sys.list(dir))
+  end)
+
+  it("is wiped at the close", function()
+    write("azureProfile.json", profile())
+    write("msal_token_cache.json", cache { k = entry() })
+    local rotated = core.secret "rt2"
+    local source = open { core = fake.core { token = { request = fake.script {
+      { "one", { expires_on = 1, refresh_token = rotated } } } } } }
+    source:close() -- before the first use: nothing to do
+    assert.equal("one", (source:fetch("s", {})))
+    source:close()
+    assert.has_error(function() core.crypto.equal(rotated, "rt2") end)
   end)
 
   emulated.spec("signs in where that was asked for by name (§8 row 50)", { machines = 1 },

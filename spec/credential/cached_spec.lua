@@ -73,6 +73,25 @@ describe("cached credential", function()
     assert.has_error(function() core.crypto.equal(secret, "x") end)
   end)
 
+  both("wipes at its close what was refused, and what comes afterwards", function()
+    local given = {}
+    local credential = setup(function(n, now)
+      given[n] = core.secret "x"
+      return given[n], { expires_on = now + 3600 }
+    end)
+    credential:token("s", { stale = credential:token "s" })
+    local late = core.spawn(function() return credential:token "other" end)
+    core.sleep(0.002)
+    credential:close()
+    local secret, err = late:await()
+    assert.is_nil(secret)
+    assert.equal("cancelled", err.code)
+    assert.equal(3, #given)
+    for _, one in ipairs(given) do
+      assert.has_error(function() core.crypto.equal(one, "x") end)
+    end
+  end)
+
   both("keeps a token until its last five minutes", function()
     local credential, source, clock = setup(token(3600))
     credential:token "s"

@@ -77,14 +77,16 @@ describe("workload identity", function()
       ["https://g/t?a=b"] = "https://g/t?a=b&audience=api%3A%2F%2FAzureADTokenExchange" } do
       local sent
       local bearer = core.secret "b"
-      local vouch = assertion.github(url, bearer, { name = "public", authority = "https://l",
-        ca = "x" })
-      vouch(fake.core { token = { request = function(request)
+      local vouch = assertion.github(url, { name = "public", authority = "https://l", ca = "x" })
+      vouch(fake.core { secret_env = function(name)
+        return name == "ACTIONS_ID_TOKEN_REQUEST_TOKEN" and bearer
+      end, token = { request = function(request)
         sent = request
         return core.secret "jwt", {}
       end } })
       assert.equal(wanted, sent.url)
       assert.equal(bearer, sent.headers.Authorization)
+      assert.has_error(function() core.crypto.equal(bearer, "b") end) -- wiped after its use
       assert.is_nil(sent.ca)
     end
   end)
@@ -125,8 +127,9 @@ describe("workload identity", function()
     local slept = 0
     local answers = fake.script { { nil, errors.new { reason = "entra.server-error", status = 500,
       message = "no" } }, { core.secret "jwt", {} } }
-    local vouch = assertion.github("https://g/t", core.secret "b", fake.CLOUD)
-    assert.equal("<redacted>", tostring((vouch(fake.core { token = { request = answers },
+    local vouch = assertion.github("https://g/t", fake.CLOUD)
+    assert.equal("<redacted>", tostring((vouch(fake.core {
+      secret_env = function() return core.secret "b" end, token = { request = answers },
       sleep = function() slept = slept + 1 return true end }))))
     assert.equal(1, slept)
   end)

@@ -6,6 +6,9 @@ local errors = require "arclua.errors"
 
 local assertion = {}
 
+--- The variable that lets a job ask GitHub's service.
+assertion.BEARER = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+
 -- Whom the token is meant for, by cloud.
 local AUDIENCES = { public = "api://AzureADTokenExchange",
   usgov = "api://AzureADTokenExchangeUSGov",
@@ -30,13 +33,15 @@ local function encode(text)
   end))
 end
 
---- From GitHub's service for a job. url, bearer: what the job's environment says.
+--- From GitHub's service for a job. url: what the job's environment says; what it says to prove it
+--- with is read at each use.
 ---@return fun(core: table): arclua.Secret?, arclua.Error?
-function assertion.github(url, bearer, cloud)
+function assertion.github(url, cloud)
   local glue = url:find("?", 1, true) and "&" or "?"
   local asked = url .. glue .. "audience=" .. encode(AUDIENCES[cloud.name] or AUDIENCES.public)
   local own = url:sub(1, #cloud.authority + 1) == cloud.authority .. "/"
   return function(core)
+    local bearer <close> = core.secret_env(assertion.BEARER)
     local secret, err = endpoint.retry(core, function()
       return core.token.request { url = asked, assertion = true,
         headers = { Authorization = bearer }, ca = own and cloud.ca or nil }

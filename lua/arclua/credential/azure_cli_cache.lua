@@ -71,13 +71,17 @@ end
 
 function Source:fetch(scope, opts)
   local token, err = self.rotated, nil
-  if not token then
+  local is_of_file = not token
+  if is_of_file then
     token, err = read(self)
   end
   if not token then
     return nil, err
   end
   local secret, info = refresh.redeem(self, token, scope, opts)
+  if is_of_file then
+    token:close()
+  end
   if secret then
     self.rotated = info.refresh_token or self.rotated
   elseif refresh.needs_person(info) then
@@ -85,6 +89,12 @@ function Source:fetch(scope, opts)
     info = challenged(self, scope, info)
   end
   return secret, info
+end
+
+function Source:close()
+  if self.rotated then
+    self.rotated:close()
+  end
 end
 
 --- Errors: auth (cred.unavailable): nobody is signed in, not a person, encrypted.

@@ -28,7 +28,7 @@ local RENEWAL_PAUSE = 30
 ---@return arclua.Credential
 local function new(source, primitives)
   return setmetatable({ name = source.name, _source = source, _slots = {},
-    _core = primitives or real }, Credential)
+    _given = setmetatable({}, { __mode = "k" }), _core = primitives or real }, Credential)
 end
 
 local function usable(slot, now)
@@ -51,8 +51,13 @@ local function store(self, slot, ok, secret, info)
     info, secret = errors.new { code = "unknown", op = "credential",
       message = self.name .. ": " .. tostring(secret) }, nil
   end
-  if secret then
+  if secret and self._closed then
+    secret:close()
+    secret, info = errors.fail { code = "cancelled", op = "credential",
+      message = "the credential was closed meanwhile" }
+  elseif secret then
     slot.secret, slot.info, slot.got, slot.err = secret, info, now, nil
+    self._given[secret] = true
   else
     slot.err = info
     slot.err_until = now + math.min(info.retry_after or REFUSAL, REFUSAL_MAX)
@@ -178,12 +183,10 @@ end
 --- no use afterwards. Idempotent; also __close.
 function Credential:close()
   self._closed = true
-  for scope, slot in pairs(self._slots) do
-    if slot.secret then
-      slot.secret:close()
-    end
-    self._slots[scope] = nil
+  for secret in pairs(self._given) do
+    secret:close()
   end
+  self._slots, self._given = {}, {}
   if self._source.close then
     self._source:close()
   end

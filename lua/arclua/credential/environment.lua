@@ -19,7 +19,8 @@ local function unavailable(message, remedy)
     remedy = remedy }
 end
 
-local SECRET = { AZURE_ACCESS_TOKEN = true, AZURE_CLIENT_SECRET = true }
+local SECRET = { AZURE_ACCESS_TOKEN = true, AZURE_CLIENT_SECRET = true,
+  [assertion.BEARER] = true }
 
 -- Whether a variable is set and not empty; a secret becomes no string of Lua.
 local function is_set(context, name)
@@ -117,11 +118,10 @@ end
 function environment.platform(context, given)
   local file = given or paths.env "AZURE_FEDERATED_TOKEN_FILE"
   local url = paths.env "ACTIONS_ID_TOKEN_REQUEST_URL"
-  local bearer = context.core.secret_env "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
   if file then
     return assertion.file(file)
-  elseif url and bearer then
-    return assertion.github(url, bearer, context.cloud)
+  elseif url and is_set(context, assertion.BEARER) then
+    return assertion.github(url, context.cloud)
   elseif paths.env "GITHUB_ACTIONS" then
     return unavailable("ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN are not set",
       "give the job `permissions: id-token: write`")

@@ -65,4 +65,12 @@ function keyring.of_stored(context, dir)
   return context.keys[dir]
 end
 
+--- Wipes the keys that of_stored has got for a context.
+function keyring.close(context)
+  for _, key in pairs(context.keys or {}) do
+    key:close()
+  end
+  context.keys = nil
+end
+
 return keyring

@@ -65,6 +65,9 @@ local function try(core, cloud, source, err)
   end
   local secret
   secret, err = source:fetch(cloud.scope, {})
+  if source.certificate then
+    source:close()
+  end
   if not secret then
     return nil, err
   end

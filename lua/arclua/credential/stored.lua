@@ -7,6 +7,7 @@ local defaults = require "arclua.defaults"
 local device_code = require "arclua.credential.device_code"
 local environment = require "arclua.credential.environment"
 local errors = require "arclua.errors"
+local keyring = require "arclua.credential.keyring"
 local managed_identity = require "arclua.credential.managed_identity"
 local refresh = require "arclua.credential.refresh"
 local store = require "arclua.credential.store"
@@ -66,7 +67,11 @@ local function for_machine(self, secret, scope, opts)
   if not source then
     return nil, err
   end
-  return source:fetch(scope, opts)
+  local given, info = source:fetch(scope, opts)
+  if source.close then
+    source:close()
+  end
+  return given, info
 end
 
 -- The one line that a person needs: the command, with what the directory asks for.
@@ -155,6 +160,10 @@ function Source:close()
   if self.rotated then
     self.rotated:close()
   end
+  if self.asking then
+    self.asking:close()
+  end
+  keyring.close(self.context)
 end
 
 return { new = new, open = open }
