@@ -25,6 +25,22 @@ local function ssh(e)
 end
 
 describe("arc.login", function()
+  both("that fails leaves no secret behind, but a credential that was given", function()
+    local credential = require "arclua.credential"
+    local before = credential.by_name
+    local closed = 0
+    local refused = { token = function() return nil, { code = "auth" } end,
+      close = function() closed = closed + 1 end }
+    credential.by_name = function() return refused end
+    local az, err = arc.login { cloud = "public", config = "none", credential = "env" }
+    credential.by_name = before
+    assert.is_nil(az)
+    assert.equal("auth", err.code)
+    assert.equal(1, closed)
+    assert.is_nil((arc.login { cloud = "public", config = "none", credential = refused }))
+    assert.equal(1, closed)
+  end)
+
   both("finds machines and opens sessions that run many commands", function()
     emulated.with({ machines = { { name = "web-01" }, { name = "db-01", group = "rg-db" } } },
       function(e)

@@ -91,6 +91,21 @@ local function pick_credential(opts, cloud, settings)
     primitives = opts.primitives })
 end
 
+-- The credential and its first token, with its info | nil, err.
+local function first_token(opts, cloud, settings)
+  local chosen, err = pick_credential(opts, cloud, settings)
+  if not chosen then
+    return nil, err
+  end
+  local secret, info = chosen:token(cloud.scope)
+  if secret then
+    return chosen, secret, info
+  elseif chosen ~= opts.credential then
+    chosen:close()
+  end
+  return nil, info
+end
+
 -- It explains refusals to come: of what we sign, and of certificates.
 local function warn_of_clock(log, info)
   local skew = info.skew or 0
@@ -138,14 +153,9 @@ function azure.login(opts)
   if not cloud then
     return nil, err
   end
-  local chosen
-  chosen, err = pick_credential(opts, cloud, settings)
+  local chosen, secret, info = first_token(opts, cloud, settings)
   if not chosen then
-    return nil, err
-  end
-  local secret, info = chosen:token(cloud.scope)
-  if not secret then
-    return nil, info
+    return nil, secret
   end
   local log = opts.log or function() end
   warn_of_clock(log, info)
@@ -158,7 +168,7 @@ function azure.login(opts)
     log = log, primitives = opts.primitives, principal = principal(secret),
     refresh = opts.refresh, no_cache = opts.no_cache,
     _certificates = ssh_certificate.new({ credential = chosen, cloud = cloud }, opts.primitives),
-    _keys = core.ssh.keep_keys(), _own = type(opts.credential) ~= "table" and chosen or nil,
+    _keys = core.ssh.keep_keys(), _own = chosen ~= opts.credential and chosen or nil,
     known_hosts = opts.known_hosts or paths.env "ARCLUA_KNOWN_HOSTS" or settings.known_hosts,
     scope = { given = list_of(opts.subscription), all = opts.all_subscriptions,
       configured = settings.subscription, cloud = cloud },

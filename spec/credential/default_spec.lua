@@ -39,6 +39,18 @@ describe("default chain", function()
     assert.equal("entra.bad-client", err.reason)
   end)
 
+  it("wipes a member of its own that gave nothing, and nobody else's", function()
+    for _, given in ipairs { false, true } do
+      local closed = 0
+      local source = chain.new { { name = "one", given = given, open = function()
+        return { name = "one", fetch = function() return nil, errors.new(REFUSED) end,
+          close = function() closed = closed + 1 end }
+      end } }
+      source:fetch("s", {})
+      assert.equal(given and 0 or 1, closed)
+    end
+  end)
+
   it("passes over whatever an optional one says", function()
     local source = chain.new { member("one", REFUSED, true), member "two" }
     assert.equal("two", (source:fetch("s", {})))

@@ -10,6 +10,7 @@ Source.__index = Source
 ---@field name string
 ---@field optional boolean?   any failure counts as "not set up"
 ---@field silent boolean?     has no line of its own when it is not set up
+---@field given boolean?      open gives the same source each time, which is somebody else's
 ---@field open fun(): arclua.TokenSource?, arclua.Error?
 
 ---@param members arclua.ChainMember[]
@@ -26,11 +27,24 @@ end
 -- One line for each that was looked for: what, what was found, what to do.
 local function explain(tried)
   local lines = { "no credential; looked for:" }
-  for _, try in ipairs(tried) do
-    lines[#lines + 1] = ("  %s: %s (%s)"):format(try.name, try.err.message,
-      try.err.remedy or "set it up")
+  for _, one in ipairs(tried) do
+    lines[#lines + 1] = ("  %s: %s (%s)"):format(one.name, one.err.message,
+      one.err.remedy or "set it up")
   end
   return table.concat(lines, "\n")
+end
+
+-- Opens a member and asks it: token, info, source | nil, err. What gave none is wiped.
+local function try(member, scope, opts)
+  local source, err = member.open()
+  if not source then
+    return nil, err
+  end
+  local secret, info = source:fetch(scope, opts)
+  if not secret and source.close and not member.given then
+    source:close()
+  end
+  return secret, info, source
 end
 
 function Source:fetch(scope, opts)
@@ -39,11 +53,7 @@ function Source:fetch(scope, opts)
   end
   local tried = {}
   for _, member in ipairs(self.members) do
-    local source, err = member.open()
-    local secret, info = nil, err
-    if source then
-      secret, info = source:fetch(scope, opts)
-    end
+    local secret, info, source = try(member, scope, opts)
     if secret then
       self.chosen, self.name = source, source.name
       return secret, info

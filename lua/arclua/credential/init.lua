@@ -191,7 +191,7 @@ end
 
 -- One of a chain, as the chain wants it: its own cache is passed by, as the chain has one.
 local function link(entry)
-  return { name = entry.name, open = function() return entry._source end }
+  return { name = entry.name, given = true, open = function() return entry._source end }
 end
 
 --- The first of several credentials that is set up. One that is set up and refused ends the search;
