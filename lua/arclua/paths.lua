@@ -13,6 +13,23 @@ local function home(tail)
   return core.sys.home() .. tail
 end
 
+--- Whether a variable that may be a secret is set: its value becomes no string of Lua.
+---@param name string
+---@param primitives table?  instead of arclua.core
+---@return boolean
+function paths.has_secret(name, primitives)
+  local value <close> = (primitives or core).secret_env(name)
+  return value ~= nil
+end
+
+--- Whether a variable says yes, as the Azure SDKs read it: 1 or true.
+---@param name string
+---@return boolean
+function paths.says_yes(name)
+  local value = (paths.env(name) or ""):lower()
+  return value == "1" or value == "true"
+end
+
 --- The default configuration file.
 ---@return string
 function paths.config()

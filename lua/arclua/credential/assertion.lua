@@ -3,6 +3,7 @@
 -- fresh, or from GitHub's service. Got anew for each use, as it lives for minutes.
 local endpoint = require "arclua.credential.endpoint"
 local errors = require "arclua.errors"
+local percent = require "arclua.percent"
 
 local assertion = {}
 
@@ -27,18 +28,13 @@ function assertion.file(path)
   end
 end
 
-local function encode(text)
-  return (text:gsub("[^%w%-._~]", function(c)
-    return ("%%%02X"):format(c:byte())
-  end))
-end
-
 --- From GitHub's service for a job. url: what the job's environment says; what it says to prove it
 --- with is read at each use.
 ---@return fun(core: table): arclua.Secret?, arclua.Error?
 function assertion.github(url, cloud)
   local glue = url:find("?", 1, true) and "&" or "?"
-  local asked = url .. glue .. "audience=" .. encode(AUDIENCES[cloud.name] or AUDIENCES.public)
+  local audience = AUDIENCES[cloud.name] or AUDIENCES.public
+  local asked = url .. glue .. "audience=" .. percent.encode(audience)
   local own = url:sub(1, #cloud.authority + 1) == cloud.authority .. "/"
   return function(core)
     local bearer <close> = core.secret_env(assertion.BEARER)

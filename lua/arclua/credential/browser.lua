@@ -7,6 +7,7 @@ local endpoint = require "arclua.credential.endpoint"
 local id_token = require "arclua.credential.id_token"
 local output = require "arclua.output"
 local paths = require "arclua.paths"
+local percent = require "arclua.percent"
 local real = require "arclua.core"
 local refresh = require "arclua.credential.refresh"
 
@@ -15,12 +16,6 @@ Source.__index = Source
 
 local PATIENCE = 300 -- seconds for the person
 local ADFS_PORT = 8400 -- the Azure CLI's, as it is registered there
-
-local function encode(s)
-  return (s:gsub("[^%w%-%._~]", function(c)
-    return ("%%%02X"):format(c:byte())
-  end))
-end
 
 -- BROWSER's first program, which may hold "%s" for the address; else xdg-open. No shell reads it.
 -- setsid lets the browser live on when this program ends.
@@ -70,7 +65,7 @@ local function address(self, request, scope, claims)
     { "code_challenge_method", "S256" }, { "prompt", "select_account" },
     claims and { "claims", claims },
   } do
-    parts[#parts + 1] = pair[1] .. "=" .. encode(pair[2])
+    parts[#parts + 1] = pair[1] .. "=" .. percent.encode(pair[2])
   end
   return refresh.url(self.spec, "authorize") .. "?" .. table.concat(parts, "&")
 end

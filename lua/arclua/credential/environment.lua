@@ -24,11 +24,10 @@ local SECRET = { AZURE_ACCESS_TOKEN = true, AZURE_CLIENT_SECRET = true,
 
 -- Whether a variable is set and not empty; a secret becomes no string of Lua.
 local function is_set(context, name)
-  if not SECRET[name] then
-    return paths.env(name) ~= nil
+  if SECRET[name] then
+    return paths.has_secret(name, context.core)
   end
-  local value <close> = context.core.secret_env(name)
-  return value ~= nil
+  return paths.env(name) ~= nil
 end
 
 -- The variables that are missing, in words; nil when none is.
@@ -56,11 +55,6 @@ local function tenant_of(context, names, remedy)
   end
   return clouds.tenant(context.tenant or paths.env "AZURE_TENANT_ID"
     or clouds.any_tenant(context.cloud))
-end
-
-local function yes(name)
-  local value = (paths.env(name) or ""):lower()
-  return value == "1" or value == "true"
 end
 
 --- The token of AZURE_ACCESS_TOKEN.
@@ -108,7 +102,7 @@ function environment.certificate(context)
   return client_certificate.new({ cloud = context.cloud, tenant = tenant,
     client_id = paths.env "AZURE_CLIENT_ID", path = paths.env "AZURE_CLIENT_CERTIFICATE_PATH",
     password = context.core.secret_env "AZURE_CLIENT_CERTIFICATE_PASSWORD",
-    send_chain = yes "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN" }, context.core)
+    send_chain = paths.says_yes "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN" }, context.core)
 end
 
 --- The platform that vouches for a workload: by a file that it keeps fresh, or GitHub's service.

@@ -6,6 +6,7 @@ local endpoint = require "arclua.credential.endpoint"
 local errors = require "arclua.errors"
 local imds = require "arclua.credential.imds"
 local paths = require "arclua.paths"
+local percent = require "arclua.percent"
 local real = require "arclua.core"
 
 local Source = {}
@@ -14,18 +15,12 @@ Source.__index = Source
 local LONG = 7200 -- a token that lives as long is renewed at half of its life
 local HIMDS = { "/opt/azcmagent/bin/himds", "/var/opt/azcmagent/bin/himds" }
 
-local function encode(text)
-  return (text:gsub("[^%w%-._~]", function(c)
-    return ("%%%02X"):format(c:byte())
-  end))
-end
-
 -- "resource=…", and which identity by the service's own names for it.
 local function query_of(spec, resource, names)
-  local query = "resource=" .. encode(resource)
+  local query = "resource=" .. percent.encode(resource)
   for key, name in pairs(names) do
     if spec[key] then
-      query = ("%s&%s=%s"):format(query, name, encode(spec[key]))
+      query = ("%s&%s=%s"):format(query, name, percent.encode(spec[key]))
     end
   end
   return query
@@ -115,18 +110,12 @@ local function has_himds(core)
   return core.sys.stat(HIMDS[1]) or core.sys.stat(HIMDS[2])
 end
 
--- A secret becomes no string of Lua.
-local function has_secret(core, name)
-  local value <close> = core.secret_env(name)
-  return value ~= nil
-end
-
 local function kind_of(core)
   local env = paths.env
-  if env "IDENTITY_ENDPOINT" and has_secret(core, "IDENTITY_HEADER") then
+  if env "IDENTITY_ENDPOINT" and paths.has_secret("IDENTITY_HEADER", core) then
     return env "IDENTITY_SERVER_THUMBPRINT" and "service_fabric" or "app_service"
   elseif env "MSI_ENDPOINT" then
-    return has_secret(core, "MSI_SECRET") and "machine_learning" or "cloud_shell"
+    return paths.has_secret("MSI_SECRET", core) and "machine_learning" or "cloud_shell"
   elseif (env "IDENTITY_ENDPOINT" and env "IMDS_ENDPOINT") or has_himds(core) then
     return "arc"
   end

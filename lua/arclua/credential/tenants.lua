@@ -10,11 +10,6 @@ local tenants = {}
 -- What a sign-in of a person names before it is known whose tenant it is.
 local ANY = { organizations = true, common = true, consumers = true }
 
-local function is_set(name)
-  local value = (paths.env(name) or ""):lower()
-  return value == "1" or value == "true"
-end
-
 local function allowed(wanted)
   for tenant in (paths.env "AZURE_ADDITIONALLY_ALLOWED_TENANTS" or ""):gmatch "[^;%s]+" do
     if tenant == "*" or tenant:lower() == wanted then
@@ -47,7 +42,7 @@ end
 ---@return string|nil, arclua.Error?
 function tenants.choose(spec, wanted)
   local own = spec.tenant
-  if not wanted or is_set "AZURE_IDENTITY_DISABLE_MULTITENANTAUTH"
+  if not wanted or paths.says_yes "AZURE_IDENTITY_DISABLE_MULTITENANTAUTH"
     or own and (own:lower() == "adfs" or own:lower() == wanted:lower()) then
     return own
   end

@@ -2,6 +2,7 @@
 -- `az ssh cert` of the emulator's az, in the words of the extension.
 local core = require "arclua.core"
 local json = require "arclua.json"
+local percent = require "arclua.percent"
 
 local azssh = {}
 
@@ -42,9 +43,7 @@ end
 local function encode(form)
   local parts = {}
   for name, value in pairs(form) do
-    parts[#parts + 1] = name .. "=" .. value:gsub("[^%w%-._~]", function(c)
-      return ("%%%02X"):format(c:byte())
-    end)
+    parts[#parts + 1] = name .. "=" .. percent.encode(value)
   end
   return table.concat(parts, "&")
 end

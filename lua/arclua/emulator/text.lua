@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Small texts of HTTP: percent-encoding, forms, queries, dates.
+local percent = require "arclua.percent"
+
 local text = {}
 
 local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
@@ -17,11 +19,7 @@ function text.decode(s, plus)
 end
 
 --- All but RFC 3986's unreserved characters as %XX.
-function text.encode(s)
-  return (s:gsub("[^%w%-%._~]", function(c)
-    return ("%%%02X"):format(c:byte())
-  end))
-end
+text.encode = percent.encode
 
 --- "a=1&b=2" as a table; the first of equal names wins. keep_case = false: names in lower case.
 function text.pairs(s, plus, keep_case)
