@@ -19,6 +19,9 @@ local accounts = {}
 ---@field client_id string?       of a person: default the Azure CLI's application; of a managed
 ---   identity: which one, default the machine's own
 ---@field client_secret arclua.Secret?  of an application
+---@field borrowed boolean?       client_secret is the environment's, not given for this
+---@field trust_cloud boolean?    what the environment and the platform vouch with may go to a cloud
+---   file's hosts
 ---@field certificate string?     of an application: the file of its certificate and key
 ---@field password arclua.Secret?  that the certificate's file is encrypted with
 ---@field send_chain boolean?     the certificate goes with its issuers
@@ -48,7 +51,8 @@ local accounts = {}
 ---@field default boolean
 
 local RULES = { method = "string", cloud = "string", tenant = "string", client_id = "string",
-  client_secret = "secret", certificate = "string", password = "secret", send_chain = "boolean",
+  client_secret = "secret", borrowed = "boolean",
+  trust_cloud = "boolean", certificate = "string", password = "secret", send_chain = "boolean",
   token_file = "string", object_id = "string", resource_id = "string", claims = "string",
   encrypt = "string", prompt = "function", open = "function", log = "function",
   primitives = "table", store = "string" }

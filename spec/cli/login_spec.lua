@@ -156,6 +156,54 @@ describe("login", function()
     assert.equal(0, run({ "machines" }, { AZURE_TOKEN_CREDENTIALS = "dev" }).status)
   end)
 
+  it_runs("says what later runs would take in its place", function()
+    local e = cli.e
+    local both = { AZURE_CLIENT_ID = e.env.AZURE_CLIENT_ID,
+      AZURE_TENANT_ID = e.env.AZURE_TENANT_ID }
+    for _, case in ipairs {
+      { {}, nil }, -- a secret alone is no credential
+      { both, "AZURE_CLIENT_SECRET" },
+      { { AZURE_ACCESS_TOKEN = "t" }, "AZURE_ACCESS_TOKEN" },
+      { { AZURE_TOKEN_CREDENTIALS = "prod" }, "AZURE_TOKEN_CREDENTIALS" },
+      { { AZURE_TOKEN_CREDENTIALS = "dev", AZURE_ACCESS_TOKEN = "t" }, nil },
+      { { ARCLUA_CREDENTIAL = "login", AZURE_ACCESS_TOKEN = "t" }, nil },
+    } do
+      local ended = application(case[1])
+      assert.equal(0, ended.status, ended.err)
+      local wins = ended.err:match "^signed in as [^\n]*\narclua: while (%S+) is set"
+      assert.equal(case[2], wins, ended.err)
+    end
+    local ended = application { AZURE_CLIENT_SECRET = "wrong", AZURE_ACCESS_TOKEN = "t" }
+    assert.equal(1, ended.status)
+    assert.is_nil(ended.err:find("AZURE_ACCESS_TOKEN", 1, true))
+    assert.is_nil(ended.err:find("correlation ID", 1, true)) -- on the line of the ids alone
+    assert.truthy(ended.err:find("request id %S+, correlation id"))
+  end)
+
+  it_runs("sends what the environment holds to no cloud file's authority unasked", function()
+    local file = cli.e.env.ARCLUA_STATE .. "-other.json"
+    local cloud = json.decode(core.sys.read_file(cli.e.cloud, 65536))
+    cloud.authority = "https://login.elsewhere.invalid"
+    assert(core.sys.write_file(file, json.encode(cloud)))
+    local who = { "--tenant", cli.e.env.AZURE_TENANT_ID, "--client-id",
+      cli.e.env.AZURE_CLIENT_ID }
+    for _, way in ipairs { { "--service-principal" }, { "--federated" }, { "--identity" } } do
+      local args = { "--cloud", file, "login", way[1] }
+      table.move(who, way[1] == "--identity" and 3 or 1, 4, #args + 1, args)
+      local ended = run(args, { AZURE_CLIENT_SECRET = cli.e.env.AZURE_CLIENT_SECRET })
+      assert.equal(1, ended.status)
+      assert.truthy(ended.err:find("login.elsewhere.invalid, which is not AZURE_AUTHORITY_HOST", 1,
+        true), ended.err)
+      assert.truthy(ended.err:find("--trust-cloud", 1, true), ended.err)
+    end
+    local args = { "--cloud", file, "--trust-cloud", "login", "--service-principal" }
+    table.move(who, 1, 4, #args + 1, args)
+    local ended = run(args, { AZURE_CLIENT_SECRET = cli.e.env.AZURE_CLIENT_SECRET })
+    assert.equal(1, ended.status) -- there is no such host
+    assert.is_nil(ended.err:find("AZURE_AUTHORITY_HOST", 1, true), ended.err)
+    core.sys.remove(file)
+  end)
+
   it_runs("is bound to its cloud", function()
     assert.equal(0, sign_in("approve").status)
     local other = cli.e.env.ARCLUA_STATE .. "/../other.json"
@@ -170,6 +218,7 @@ describe("login", function()
     local ended = run { "account" }
     assert.equal(0, ended.status)
     assert.equal("", ended.out)
+    assert.truthy(ended.err:find("nobody is signed in: run `arclua login`", 1, true))
     assert.equal("[]\n", run({ "account", "list", "-o", "json" }).out)
     assert.equal(0, sign_in("approve").status)
     assert.equal(0, application().status)
@@ -189,7 +238,9 @@ describe("login", function()
     assert.equal(0, run({ "logout" }).status)
     assert.equal(0, run({ "machines" }).status) -- the only one left
     assert.equal(1, run({ "account", "set", "nobody" }).status)
-    assert.equal(0, run({ "logout", "--all" }).status)
+    ended = run { "logout", "--all" }
+    assert.equal(0, ended.status)
+    assert.equal("signed out: all\n", ended.err)
     assert.equal("", run({ "account" }).out)
   end)
 
@@ -234,6 +285,7 @@ describe("login", function()
       { "login", "word" }, { "logout", "--all", "x" }, { "account", "rename" },
       { "account", "set" }, { "account", "list", "x" }, { "account", "-o", "xml" },
       { "token", "-o", "xml" }, { "token", "--scope", "a", "--resource", "b" },
+      { "token", "--scope", "" }, { "token", "--resource", "" },
     } do
       local ended = run(args)
       assert.equal(2, ended.status, table.concat(args, " "))

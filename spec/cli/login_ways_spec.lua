@@ -192,7 +192,7 @@ describe("login's words", function()
         = "--secret-file and --certificate exclude each other",
       ["--service-principal --tenant t --client-id c --send-chain"]
         = "'--send-chain' is of --certificate",
-      ["--identity --claims-challenge e30="] = "'--claims-challenge' is of --",
+      ["--identity --claims-challenge e30="] = "'--claims-challenge' is of --device and --browser",
     } do
       local args = { "login" }
       for word in words:gmatch "%S+" do

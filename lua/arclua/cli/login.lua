@@ -48,14 +48,24 @@ end
 -- Which options are of which ways.
 local WAYS = { "device", "browser", "service_principal", "federated", "identity" }
 local OF = {
-  secret_file = { service_principal = true }, certificate = { service_principal = true },
-  send_chain = { service_principal = true }, token_file = { federated = true },
-  object_id = { identity = true }, resource_id = { identity = true },
-  claims_challenge = { device = true, browser = true },
+  { "secret_file", "service_principal" }, { "certificate", "service_principal" },
+  { "send_chain", "service_principal" }, { "token_file", "federated" },
+  { "object_id", "identity" }, { "resource_id", "identity" },
+  { "claims_challenge", "device", "browser" },
 }
 
 local function option(name)
   return "--" .. name:gsub("_", "-")
+end
+
+-- What is wrong with the options beside a way; nil = nothing.
+local function stray(values, chosen)
+  for _, of in ipairs(OF) do
+    if values[of[1]] and chosen ~= of[2] and chosen ~= of[3] then
+      return ("option '%s' is of %s%s"):format(option(of[1]), option(of[2]),
+        of[3] and " and " .. option(of[3]) or "")
+    end
+  end
 end
 
 -- The way that was chosen | nil, what is wrong.
@@ -68,12 +78,8 @@ local function way_of(values)
     chosen = values[way] and way or chosen
   end
   chosen = chosen or "device"
-  for name, ways in pairs(OF) do
-    if values[name] and not ways[chosen] then
-      return nil, ("option '%s' is of %s"):format(option(name), option(next(ways)))
-    end
-  end
-  return chosen
+  local wrong = stray(values, chosen)
+  return not wrong and chosen, wrong
 end
 
 local function application(values, merged, way)
@@ -104,7 +110,7 @@ function ways.service_principal(values, merged, way)
     how.password, err = login_secret.password(values.certificate)
   else
     how.method = "client_secret"
-    how.client_secret, err = login_secret.secret(values.secret_file)
+    how.client_secret, err, how.borrowed = login_secret.secret(values.secret_file)
   end
   if err then
     return nil, command.fail(err)
@@ -149,24 +155,23 @@ local function say(text)
   output.standard(2):line("arclua: " .. escape.text(text))
 end
 
--- A secret becomes no string of Lua.
-local function has_secret(name)
-  local value <close> = core.secret_env(name)
-  return value ~= nil
-end
-
 -- What is set in the environment goes before any stored sign-in.
 local BEFORE = { "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH",
-  "AZURE_FEDERATED_TOKEN_FILE" }
+  "AZURE_FEDERATED_TOKEN_FILE", "ACTIONS_ID_TOKEN_REQUEST_TOKEN" }
 
-local function warn()
-  local wins = has_secret "AZURE_ACCESS_TOKEN" and "AZURE_ACCESS_TOKEN"
+-- The variable by which later runs sign in otherwise; nil = none.
+local function winner()
+  local wish = paths.env "AZURE_TOKEN_CREDENTIALS"
   local known = paths.env "AZURE_CLIENT_ID" and paths.env "AZURE_TENANT_ID"
-  for _, name in ipairs(known and BEFORE or {}) do
-    wins = wins or has_secret(name) and name
+  if wish then -- "dev" passes the environment's credential by, all others the sign-in
+    return wish:lower() ~= "dev" and "AZURE_TOKEN_CREDENTIALS" or nil
+  elseif paths.has_secret "AZURE_ACCESS_TOKEN" then
+    return "AZURE_ACCESS_TOKEN"
   end
-  if wins then
-    say(("while %s is set that is used, unless --credential login is given"):format(wins))
+  for _, name in ipairs(known and BEFORE or {}) do
+    if paths.has_secret(name) then
+      return name
+    end
   end
 end
 
@@ -176,11 +181,10 @@ local function options_of(values, merged)
   if not way then
     return nil, command.usage("login", wrong)
   end
-  warn()
   local how, status = ways[way](values, merged, way)
   if how then
     how.cloud = merged.cloud or defaults.config.cloud
-    how.encrypt, how.log = values.encrypt, say
+    how.encrypt, how.log, how.trust_cloud = values.encrypt, say, merged.trust_cloud
   end
   return how, status
 end
@@ -190,6 +194,7 @@ function login.run(argv, base)
   if not values then
     return merged
   end
+  local wins = merged.credential ~= "login" and winner() -- before its secret is taken
   local how, status = options_of(values, merged)
   if not how then
     return status
@@ -201,6 +206,9 @@ function login.run(argv, base)
   output.standard(2):line(("signed in as %s (tenant %s)%s"):format(
     escape.text(account.username), escape.text(account.tenant),
     account.sealed and ", stored encrypted" or ""))
+  if wins then
+    say(("while %s is set that decides, unless --credential login is given"):format(wins))
+  end
   return 0
 end
 

@@ -17,6 +17,7 @@ end
 --- An application's secret: of a file, of the environment, from who sits at the terminal.
 ---@param file string?
 ---@return arclua.Secret|nil, arclua.Error?
+---@return boolean?  whether it is the environment's
 function login_secret.secret(file)
   if file then
     local secret, info = core.secret_file(file)
@@ -24,7 +25,7 @@ function login_secret.secret(file)
   end
   local secret = core.secret_env("AZURE_CLIENT_SECRET", true)
   if secret then
-    return secret
+    return secret, nil, true
   end
   return from_person("Secret of the application: ",
     "pass --secret-file, or set AZURE_CLIENT_SECRET")

@@ -86,6 +86,10 @@ local function application(core, cloud, opts, source, err)
 end
 
 function methods.client_secret(core, cloud, opts)
+  local ok, why = clouds.may_use_environment(cloud, opts.trust_cloud or not opts.borrowed)
+  if not ok then
+    return nil, why
+  end
   local account, err = application(core, cloud, opts, client_secret.new({ cloud = cloud,
     tenant = opts.tenant, client_id = opts.client_id, secret = opts.client_secret }, core))
   return account, err, opts.client_secret
@@ -111,6 +115,10 @@ function methods.client_certificate(core, cloud, opts)
 end
 
 function methods.workload_identity(core, cloud, opts)
+  local ok, why = clouds.may_use_environment(cloud, opts.trust_cloud)
+  if not ok then
+    return nil, why
+  end
   local file = opts.token_file or paths.env "AZURE_FEDERATED_TOKEN_FILE"
   file = file and absolute(core, file)
   local vouch, err = environment.platform({ core = core, cloud = cloud }, file)
@@ -129,6 +137,10 @@ end
 
 -- Who it is, its token says, which need not be readable.
 function methods.managed_identity(core, cloud, opts)
+  local ok, why = clouds.may_use_environment(cloud, opts.trust_cloud)
+  if not ok then
+    return nil, why
+  end
   local claims, err = try(core, cloud, managed_identity.new({ client_id = opts.client_id,
     object_id = opts.object_id, resource_id = opts.resource_id, probe = true }, core))
   if not claims then
