@@ -54,6 +54,9 @@ local function list_all(values)
   if not list then
     return command.fail(err)
   end
+  if #list == 0 and print_ == printers.table then
+    output.standard(2):line "arclua: nobody is signed in: run `arclua login`"
+  end
   output.standard(1):write(print_(list))
   return 0
 end

@@ -25,7 +25,11 @@ function logout.run(argv, base)
     return command.usage("logout", "ACCOUNT and --all exclude each other")
   elseif values.all then
     local ok, err = accounts.remove_all()
-    return ok and 0 or command.fail(err)
+    if not ok then
+      return command.fail(err)
+    end
+    output.standard(2):line "signed out: all"
+    return 0
   end
   local account, err = accounts.remove(values.account)
   if not account then

@@ -13,7 +13,8 @@ local function parser()
     .. "until it expires.", "arclua token [--scope SCOPE | --resource URL] [-o text|json]")
   it:option("--scope", "For this scope (default: ARM's)."):argname "SCOPE"
   it:option("--resource", "For this resource: the scope URL/.default."):argname "URL"
-  it:option("-o --output", "text (default): the token alone; json: as az does."):argname "FORMAT"
+  it:option("-o --output", "text (default): the token alone; json: with its expiry.")
+    :argname "FORMAT"
   return it
 end
 
@@ -48,6 +49,8 @@ local function complaint(values)
   local format = values.output or "text"
   if values.scope and values.resource then
     return "--scope and --resource exclude each other"
+  elseif values.scope == "" or values.resource == "" then
+    return ("option '--%s' is empty"):format(values.scope and "scope" or "resource")
   elseif format ~= "text" and format ~= "json" then
     return ("option '--output': text or json expected, got '%s'"):format(format)
   end

@@ -57,7 +57,8 @@ local function explain(source, tenant, scope, err)
   return errors.with(err, { op = "credential",
     message = ("%s; %s of application %s in tenant %s, for %s%s"):format(err.message, source.name,
       source.spec.client_id, tenant, scope,
-      err.correlation_id and "; correlation ID " .. err.correlation_id or "") })
+      err.correlation_id and not err.tracking_id -- else errors.describe tells both
+        and "; correlation ID " .. err.correlation_id or "") })
 end
 
 -- The form of one try, with what all have.
