@@ -281,6 +281,22 @@ if not ASAN then -- its memory is not that of the program
       return NOBODY
     end)
 
+    spec("holds no stored certificate's key or password", "certificate", "stored",
+      function(e, secrets)
+        local password = canary.new "certificate"
+        secrets.password = password
+        note_key(secrets, e.state.certificate.key)
+        local path = e.client_dir .. "/client.pfx"
+        openssl({ "pkcs12", "-export", "-passout", "stdin", "-out", path, "-in",
+          e.client_dir .. "/client.pem" }, password)
+        local ended = program.run({ "login", "--service-principal", "--tenant",
+          e.env.AZURE_TENANT_ID, "--client-id", e.env.AZURE_CLIENT_ID, "--certificate", path },
+          { env = environment(e, { AZURE_CLIENT_CERTIFICATE_PASSWORD = password,
+            LD_PRELOAD = false }) })
+        assert.equal(0, ended.status, ended.err)
+        return NOBODY
+      end)
+
     spec("holds no static token", "secret", "static", function(e, secrets)
       secrets["static token"] = emulated.token(e):match "%.(.*)$"
       return { TOKEN = write(e, "token", emulated.token(e)), AZURE_CLIENT_ID = false,

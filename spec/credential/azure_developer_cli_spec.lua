@@ -55,6 +55,21 @@ describe("Azure Developer CLI", function()
     assert.equal(4102542245, info.expires_on)
   end)
 
+  emulated.spec("is told from az by its own name and remedy", { machines = 1, az = "notice" },
+    function(e)
+      local env = { ARCLUA_CONFIG = "none" }
+      for name, value in pairs(e.env) do
+        env[name] = value
+      end
+      for name, wanted in pairs { azd = "azd printed other text before its JSON\n  let it print "
+        .. "JSON alone: look for", az = "az printed other text before its JSON\n  let it print "
+        .. "JSON alone: az config set" } do
+        local ended = program.run({ "--credential", name, "token" }, { env = env })
+        assert.equal(1, ended.status)
+        assert.truthy(ended.err:find(wanted, 1, true), ended.err)
+      end
+    end)
+
   -- A program azd that gives a token of the emulator, and no other credential.
   emulated.spec("signs in, named or in the default chain", { machines = 1 }, function(e)
     local dir = e.client_dir .. "/bin"

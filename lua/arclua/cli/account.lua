@@ -25,13 +25,13 @@ end
 
 local printers = {}
 
-function printers.table(list)
+function printers.table(list, layout)
   local rows = {}
   for i, entry in ipairs(list) do
     rows[i] = { entry.username, entry.kind, entry.tenant, entry.cloud,
       entry.default and "yes" or "" }
   end
-  return #list > 0 and columns.format(TITLES, rows) or ""
+  return #list > 0 and columns.format(TITLES, rows, layout) or ""
 end
 
 function printers.json(list)
@@ -57,7 +57,8 @@ local function list_all(values)
   if #list == 0 and print_ == printers.table then
     output.standard(2):line "arclua: nobody is signed in: run `arclua login`"
   end
-  output.standard(1):write(print_(list))
+  local out, layout = command.terminal()
+  out:write(print_(list, layout))
   return 0
 end
 

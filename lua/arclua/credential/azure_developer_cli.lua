@@ -8,7 +8,8 @@ local Source = {}
 Source.__index = Source
 
 local AZD = { title = "Azure Developer CLI", program = "azd", login = "azd auth login",
-  check = "azd auth token", hints = { "azd auth login" } }
+  check = "azd auth token", noise = "let it print JSON alone: look for a wrapper script in PATH",
+  hints = { "azd auth login" } }
 
 ---@param spec { tenant: string? }
 ---@param primitives table?

@@ -14,6 +14,7 @@ local TIMEOUT = 15
 ---@field program string  "az"
 ---@field login string    the command that signs in
 ---@field check string    the command that shows what is wrong
+---@field noise string?   remedy where it prints other text as well; default az's settings
 ---@field hints string[]  what its messages say when nobody is signed in
 
 --- What may be asked of it: the tenant to name, nil for its own. Errors: config, auth.
@@ -61,7 +62,8 @@ function tool.run(core, how, args)
       ("the %s is not signed in"):format(how.title), info)
   elseif info.reason == "cred.az-failed" then
     local usual = core.reasons["cred.az-failed"].remedy
-    info = errors.with(info, { op = "credential", remedy = info.remedy ~= usual and info.remedy
+    info = errors.with(info, { op = "credential", message = info.message:gsub("^the command",
+      how.program), remedy = info.remedy ~= usual and (how.noise or info.remedy)
       or ("run `%s` to see what is wrong; often `%s` mends it"):format(how.check, how.login) })
   end
   return nil, info
