@@ -123,7 +123,15 @@ function accounts.sign_in(opts)
   if not account or err then
     return nil, err
   end
-  return save(context, cloud, account, secret, key)
+  local stored
+  stored, err = save(context, cloud, account, secret, key)
+  if key then
+    key:close()
+  end
+  if account.kind == "user" then
+    secret:close() -- others' are the caller's
+  end
+  return stored, err
 end
 
 --- The stored sign-ins, sorted by name.

@@ -11,8 +11,8 @@ local paths = require "arclua.paths"
 
 local cert = { name = "cert", summary = "write an Entra SSH certificate for OpenSSH" }
 
-local USAGE = "arclua cert --file F [--public-key F] [--renew]\n"
-  .. "       arclua cert --public-key F"
+local USAGE = "arclua cert --file F [--public-key F] [--renew | -o text|json]\n"
+  .. "       arclua cert --public-key F [-o text|json]"
 local EPILOG = [[
 ssh then needs the key and the user's name, which are printed:
   arclua cert --file ~/.ssh/entra-cert.pub

@@ -105,6 +105,7 @@ local function sign_in(self, scope, opts, claims)
   local who = info.id_token and self.core.token.claims(info.id_token) or {}
   if who.oid ~= self.account.oid then
     given:close()
+    self.asking:close()
     self.asking = nil
     return errors.fail { code = "conflict", op = "credential",
       message = ("%s has signed in, not %s"):format(who.preferred_username or "somebody else",
