@@ -66,6 +66,14 @@ describe("arclua exec --entra", function()
     assert.equal(4, other.status)
   end)
 
+  with("says what to do about a Windows machine", { machines = 1, windows = 1 }, function(e)
+    local ended = run(e, { "exec", "--entra", "win-01", "--", "id" })
+    assert.equal(5, ended.status)
+    local text = ended.out .. ended.err
+    assert.truthy(text:find("win-01 is a Windows machine: Entra's SSH certificates are for Linux\n"
+      .. "  log in to Windows machines with a local user", 1, true), text)
+  end)
+
   local STORED = { AZURE_CLIENT_ID = false, AZURE_CLIENT_SECRET = false, AZURE_TENANT_ID = false }
 
   local function store(e)

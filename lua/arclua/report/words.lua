@@ -48,8 +48,9 @@ end
 --- What to do about it, nil when nothing is known.
 ---@return string|nil
 function words.remedy(result)
-  -- A command that says no has said why itself.
-  local remedy = result.state ~= "failed" and result.err and result.err.remedy
+  -- A command that says no has said why itself; what was never run has not.
+  local said = result.state == "failed" and (result.status or result.signal)
+  local remedy = not said and result.err and result.err.remedy
   return remedy and escape.text(remedy) or nil
 end
 
