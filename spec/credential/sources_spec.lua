@@ -164,6 +164,16 @@ describe("static token", function()
     assert.equal("arm.token-refused", err.reason)
   end)
 
+  harness.both("is for one resource", function()
+    local it_ <close> = credential.static { token = "abc" }
+    assert.equal("<redacted>", tostring((it_:token(SCOPE))))
+    local secret, err = it_:token "https://graph.test/.default"
+    assert.is_nil(secret)
+    assert.equal("config", err.code)
+    assert.truthy(err.message:find("used for " .. SCOPE, 1, true))
+    assert.truthy(it_:token(SCOPE))
+  end)
+
   harness.both("is a credential like any other", function()
     local it_ = credential.static { token = "abc" }
     local secret, info = it_:token(SCOPE)

@@ -298,7 +298,7 @@ function credential.azure_developer_cli(opts)
   return of_source(opts, environment.azd)
 end
 
---- A token that somebody else got; it is not renewed.
+--- A token that somebody else got; it is not renewed, and serves the first scope that is asked for.
 --- Raises: token is missing.
 ---@param opts { token: arclua.Secret|string, expires_on: number? }  seconds since 1970; default:
 ---   what the token itself says

@@ -19,10 +19,16 @@ local function new(spec, primitives)
     expires_on = spec.expires_on or claims.exp or core.time() + UNKNOWN_LIFE }, Source)
 end
 
-function Source:fetch(_, opts)
+-- A token is for one resource: the first that is asked for.
+function Source:fetch(scope, opts)
+  self.scope = self.scope or scope
   if opts and opts.ssh_key then
     return errors.fail { reason = "cred.no-certificate", op = "credential",
       message = "an access token cannot be exchanged for an SSH certificate" }
+  elseif scope ~= self.scope then
+    return errors.fail { code = "config", op = "credential",
+      message = ("the given access token is used for %s, so it is none for %s"):format(self.scope,
+        scope), remedy = "sign in in another way for that: --credential" }
   elseif self.refused then
     return errors.fail { reason = "arm.token-refused", op = "credential",
       message = "the given access token was refused",
