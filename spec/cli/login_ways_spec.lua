@@ -184,6 +184,7 @@ describe("login's words", function()
       ["--identity --federated"] = "--federated and --identity exclude each other",
       ["--federated"] = "'--tenant' is needed with --federated",
       ["--federated --tenant t"] = "'--client-id' is needed with --federated",
+      ["--federated --tenant t --client-id="] = "'--client-id' is needed with --federated",
       ["--device --certificate c"] = "'--certificate' is of --service-principal",
       ["--browser --token-file c"] = "'--token-file' is of --federated",
       ["--federated --tenant t --client-id c --object-id o"] = "'--object-id' is of --identity",

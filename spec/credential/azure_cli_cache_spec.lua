@@ -250,8 +250,8 @@ describe("the Azure CLI's token cache", function()
     assert.has_error(function() core.crypto.equal(rotated, "rt2") end)
   end)
 
-  emulated.spec("signs in where that was asked for by name (§8 row 50)", { machines = 1 },
-    function(e)
+  emulated.spec("signs in where that was asked for by name (§8 row 50)",
+    { machines = { { name = "web-01", login = "entra" } } }, function(e)
       local users = e.state.users
       users.refresh.planted = { scope = "x" }
       local host = e.state.cloud.authority:match "^https://(.+)$"
@@ -273,5 +273,10 @@ describe("the Azure CLI's token cache", function()
       ended = program.run({ "machines" }, { env = env }) -- not by itself
       assert.not_equal(0, ended.status)
       assert.equal(1, #e.log:find { event = "token", user = users.upn })
+      users.refresh.planted = { scope = "x" }
+      ended = program.run({ "--credential", "azure-cli-cache", "exec", "--entra", "web-01", "--",
+        "id -un" }, { env = env })
+      assert.equal(0, ended.status, ended.err)
+      assert.truthy(ended.out:find(users.upn, 1, true), ended.out)
     end)
 end)

@@ -84,7 +84,7 @@ end
 
 local function application(values, merged, way)
   local tenant = merged.tenant or paths.env "AZURE_TENANT_ID"
-  local client_id = values.client_id or paths.env "AZURE_CLIENT_ID"
+  local client_id = values.client_id ~= "" and values.client_id or paths.env "AZURE_CLIENT_ID"
   if not tenant or not client_id then
     return nil, command.usage("login", ("option '%s' is needed with %s"):format(
       tenant and "--client-id" or "--tenant", option(way)))
