@@ -3,8 +3,8 @@ local connectivity = require "arclua.arm.connectivity"
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 
-local MACHINE = { name = "web-01", id = "/subscriptions/s/resourceGroups/rg/providers/"
-  .. "Microsoft.HybridCompute/machines/web-01" }
+local MACHINE = { name = "web-01", subscription = "s", id = "/subscriptions/s/resourceGroups/rg/"
+  .. "providers/Microsoft.HybridCompute/machines/web-01" }
 
 -- ARM as far as this goes: what exists, what was done.
 local function setup(state)
@@ -38,7 +38,7 @@ local function setup(state)
       has_token = function() return not state.no_token end, number = #state.log }
   end
   function client.request(_, opts)
-    local service = opts.url:find "serviceConfigurations" ~= nil
+    local service = opts.path:find "serviceConfigurations" ~= nil
     if opts.method ~= "PUT" then
       note "get"
       if state.deny_get then
@@ -159,7 +159,7 @@ describe("connectivity", function()
     local state = { endpoint = true, port = 22, expires = 10800, now = 601 }
     local it = setup(state)
     it:access(MACHINE, {})
-    it:access({ id = MACHINE.id .. "2", name = "b" }, {})
+    it:access({ id = MACHINE.id .. "2", name = "b", subscription = "s" }, {})
     assert.same({ "this machine's clock is 10 min ahead of Azure's: set it" }, state.told)
     assert.equal("list, get, list, get", table.concat(state.log, ", "))
     state = { endpoint = true, port = 22, expires = 11200 }

@@ -2,17 +2,16 @@
 -- What opens the way to a machine: relay credentials, the endpoint, the service configuration.
 -- listCredentials comes first; something is written only after it said what is missing, and
 -- only by consent: a needless PUT can disturb the machine's listener.
+local endpoints = require "arclua.arm.endpoints"
 local errors = require "arclua.errors"
 local relay_cache = require "arclua.arm.relay_cache"
 local resource_id = require "arclua.resource_id"
-local times = require "arclua.times"
 
 local Connectivity = {}
 Connectivity.__index = Connectivity
 
 local API = "2023-03-15"
-local ENDPOINT = "/providers/Microsoft.HybridConnectivity/endpoints/default"
-local SERVICE = ENDPOINT .. "/serviceConfigurations/SSH"
+local LIST = "/providers/Microsoft.HybridConnectivity/endpoints/default/listCredentials"
 local LIFE = 10800
 local DEFAULT_PORT = 22
 -- Seconds between our clock and Azure's that are worth telling.
@@ -45,12 +44,9 @@ end
 ---@field changed boolean   something was written, by us or by others a moment ago: the agent may
 ---   need minutes
 
-local function url(self, machine, tail, query)
-  return self.client:url(resource_id.path(machine.id) .. tail, API, query)
-end
-
 local function list_credentials(self, machine)
-  return self.client:relay_credentials(url(self, machine, ENDPOINT .. "/listCredentials",
+  local client = self.client
+  return client:relay_credentials(client:url(resource_id.path(machine.id) .. LIST, API,
     "expiresin=" .. LIFE))
 end
 
@@ -87,24 +83,10 @@ local function ask(self, machine)
   return info, err
 end
 
-local function put(self, machine, tail, properties)
-  return self.client:request { method = "PUT", url = url(self, machine, tail),
-    body = { properties = properties } }
-end
-
 -- Whatever was kept led to another port.
-local function put_service(self, machine, port)
+local function allow(self, machine, port)
   self.cache:drop(machine, nil)
-  return put(self, machine, SERVICE, { serviceName = "SSH", port = port })
-end
-
-local function put_endpoint(self, machine)
-  local value, err = put(self, machine, ENDPOINT, { type = "default" })
-  if value == nil and err.status == 404 then
-    err = errors.new { reason = "arm.machine-not-found", op = "enable", cause = err,
-      status = 404, message = "there is no machine " .. machine.id }
-  end
-  return value, err
+  return endpoints.allow(self.client, machine, port)
 end
 
 -- The same text for every machine, so that reports fold it.
@@ -141,12 +123,12 @@ local function obtain(self, machine, opts)
     return needs_consent(err)
   end
   if err.status == 404 then
-    local ok, why = put_endpoint(self, machine)
+    local ok, why = endpoints.create(self.client, machine)
     if ok == nil then
       return nil, why
     end
   end
-  local ok, why = put_service(self, machine, opts.port or DEFAULT_PORT)
+  local ok, why = allow(self, machine, opts.port or DEFAULT_PORT)
   if ok == nil then
     return nil, why
   end
@@ -158,30 +140,18 @@ local function obtain(self, machine, opts)
   return info, true
 end
 
--- When a resource was changed last, as it says.
-local function modified(value)
-  local data = type(value) == "table" and value.systemData
-  return type(data) == "table" and times.rfc3339(data.lastModifiedAt) or nil
-end
-
 -- The configured port; nil when it cannot be read (login roles may not), nil, err when the
 -- wait was ended.
 local function configured_port(self, machine)
   if self.ports[machine.id] then
     return self.ports[machine.id]
   end
-  local value, err = self.client:request { url = url(self, machine, SERVICE) }
-  if value == nil then
-    if err.code == "cancelled" or err.code == "timeout" then
-      return nil, err
-    end
-    return nil
+  local service, err = endpoints.service(self.client, machine)
+  if not service then
+    return nil, (err.code == "cancelled" or err.code == "timeout") and err or nil
   end
-  local properties = type(value) == "table" and value.properties
-  local port = type(properties) == "table" and math.tointeger(tonumber(properties.port))
-  self.ports[machine.id] = port or nil
-  self.modified[machine.id] = modified(value)
-  return port or nil
+  self.ports[machine.id], self.modified[machine.id] = service.port, service.modified
+  return service.port
 end
 
 -- Whether somebody has set the port a moment ago, so that the agent may still have to hear of it.
@@ -209,7 +179,7 @@ local function settle_port(self, machine, opts, info, changed)
     return refuse_port(machine, opts.port, port)
   end
   local ok
-  ok, err = put_service(self, machine, opts.port)
+  ok, err = allow(self, machine, opts.port)
   if ok == nil then
     return nil, err
   end

@@ -2,6 +2,7 @@
 -- A machine's connectivity endpoint and its service configurations: read, made, removed.
 local errors = require "arclua.errors"
 local resource_id = require "arclua.resource_id"
+local times = require "arclua.times"
 
 local endpoints = {}
 
@@ -20,6 +21,23 @@ local function port_of(value)
   return type(properties) == "table" and math.tointeger(tonumber(properties.port)) or nil
 end
 
+-- When a resource was changed last, as it says.
+local function modified(value)
+  local data = type(value) == "table" and value.systemData
+  return type(data) == "table" and times.rfc3339(data.lastModifiedAt) or nil
+end
+
+--- A machine's SSH service configuration: its port, and when it was set (seconds since 1970), each
+--- nil where it is not told. Errors: notfound, denied, and the others of ARM's.
+---@return { port: integer?, modified: number? }|nil, arclua.Error?
+function endpoints.service(client, machine)
+  local value, err = call(client, machine, SSH)
+  if value == nil then
+    return nil, err
+  end
+  return { port = port_of(value), modified = modified(value) }
+end
+
 ---@class arclua.EndpointState
 ---@field endpoint boolean   it is there
 ---@field service boolean    it has an SSH service configuration
@@ -28,12 +46,13 @@ end
 --- How far a machine is set up, by one or two reads. Errors: denied, and the others of ARM's.
 ---@return arclua.EndpointState|nil, arclua.Error?
 function endpoints.read(client, machine)
-  local value, err = call(client, machine, SSH)
-  if value then
-    return { endpoint = true, service = true, port = port_of(value) }
+  local service, err = endpoints.service(client, machine)
+  if service then
+    return { endpoint = true, service = true, port = service.port }
   elseif err.status ~= 404 or err.reason == "arm.provider-not-registered" then
     return nil, err
   end
+  local value
   value, err = call(client, machine, ENDPOINT)
   if value == nil and err.status ~= 404 then
     return nil, err
