@@ -137,6 +137,7 @@ end
 
 local function relay_stream(way, machine, opts, progress)
   progress.phase = "arm"
+  way.limit = way.limit + math.ceil(machine.azure.connectivity:turn(machine, opts.port))
   local access, err = in_time(way, function()
     return machine.azure.connectivity:access(machine, opts)
   end)

@@ -22,8 +22,15 @@ local function setup(state)
   function client.url(_, path)
     return path
   end
+  client.pace = { expected = function(_, subscription, kind, count)
+    assert.same({ "s", "write" }, { subscription, kind })
+    return count - (state.quota or 1)
+  end }
   function client.relay_credentials()
     note "list"
+    if state.during then
+      state.during()
+    end
     if state.refuse then
       return fail(state.refuse, { code = "denied" })
     elseif not state.endpoint then
@@ -196,5 +203,24 @@ describe("connectivity", function()
         modified = modified }
       assert.equal(changed, assert(way:access(MACHINE, {})).changed, modified)
     end
+  end)
+
+  it("tells when a machine's turn comes, behind those that ask now", function()
+    local state = { endpoint = true, port = 22 }
+    local it = setup(state)
+    local other, seen = setmetatable({ id = MACHINE.id .. "2" }, { __index = MACHINE }), nil
+    assert.equal(0, it:turn(MACHINE))
+    state.during = function()
+      seen = it:turn(other)
+    end
+    assert.truthy(it:access(MACHINE, {}))
+    assert.equal(1, seen)
+    state.quota = 0
+    assert.equal(1, it:turn(other))
+    assert.equal(0, it:turn(MACHINE)) -- it has credentials
+    state.refuse = 403
+    it:access(other, {})
+    assert.equal(2, seen)
+    assert.equal(1, it:turn(other))
   end)
 end)

@@ -28,8 +28,8 @@ local function new(client, files)
   local log = client.log or function() end
   local cache = relay_cache.new { core = client.core, log = log, dir = files and files.dir,
     whose = files and files.whose }
-  return setmetatable({ client = client, cache = cache, log = log, ports = {}, modified = {} },
-    Connectivity)
+  return setmetatable({ client = client, cache = cache, log = log, ports = {}, modified = {},
+    asking = {} }, Connectivity)
 end
 
 ---@class arclua.AccessOptions
@@ -201,7 +201,10 @@ function Connectivity:access(machine, opts)
   if kept then
     return { info = kept.info, port = kept.port, changed = false, cached = true }
   end
+  local subscription = machine.subscription:lower()
+  self.asking[subscription] = (self.asking[subscription] or 0) + 1
   local info, changed = obtain(self, machine, opts)
+  self.asking[subscription] = self.asking[subscription] - 1
   if not info then
     return nil, changed
   end
@@ -212,6 +215,18 @@ function Connectivity:access(machine, opts)
   end
   self.cache:put(machine, opts.port, settled, port)
   return { info = settled, port = port, changed = was_changed }
+end
+
+--- Seconds until ARM's limits give credentials for one machine more, behind those that ask for some
+--- now: they are no part of the time that a connection may take.
+---@param machine arclua.MachineData
+---@param port integer?
+---@return number
+function Connectivity:turn(machine, port)
+  local subscription = machine.subscription:lower()
+  local seconds = self.client.pace:expected(subscription, "write",
+    (self.asking[subscription] or 0) + 1)
+  return seconds > 0 and not self.cache:has(machine, port) and seconds or 0
 end
 
 --- New credentials for a machine that has access already (never writes anything). port: that is

@@ -155,11 +155,9 @@ local function denied(it, err)
   it:skip("sshd", "right-connect")
 end
 
--- Fresh credentials, which at the same time tell whether the machine is set up. What is kept from
--- earlier says nothing of now.
+-- Fresh credentials, which at the same time tell whether the machine is set up.
 local function dial(it)
   local connectivity = it.run.azure.connectivity
-  connectivity:forget(it.machine, {})
   local access, err = connectivity:access(it.machine, {})
   if access then
     has_service(it, connectivity:known_port(it.machine))
@@ -184,7 +182,10 @@ return function(it)
     return it:skip("sshd", "status")
   end
   local core = it.run.core
-  local _, err = core.timeout(it.changed and LIMIT_AFTER_CHANGE or LIMIT, function()
+  local connectivity = it.run.azure.connectivity
+  connectivity:forget(it.machine, {}) -- what is kept from earlier says nothing of now
+  local limit = (it.changed and LIMIT_AFTER_CHANGE or LIMIT) + connectivity:turn(it.machine)
+  local _, err = core.timeout(limit, function()
     dial(it)
     return core.sleep(0)
   end)
