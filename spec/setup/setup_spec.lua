@@ -2,6 +2,7 @@
 -- enable and disable against the emulator.
 local core = require "arclua.core"
 local emulated = require "emulated"
+local errors = require "arclua.errors"
 local signed = require "signed"
 
 local with = emulated.spec
@@ -123,6 +124,55 @@ describe("enable", function()
     assert.is_not_nil((emulated.session(e, "bare")))
   end)
 
+  with("plans the provider, too", { registered = false, machines = 2 }, function(e)
+    local report = assert(signed.in_to(e):enable({}, { dry_run = true }))
+    assert.equal("planned", report.results[2].state)
+    assert.equal("provider", kinds(report.results[2]))
+    assert.matches("^register Microsoft.HybridConnectivity in .* need: web%-%[01%-02%] %(2%)\n$",
+      report:plan())
+    assert.matches("^2 planned in ", report:summary())
+    assert.equal(0, e.log:count { event = "provider" })
+  end)
+
+  with("can be stopped while a provider is being registered", { registered = false,
+    provider_delay = 1000, machines = 2 }, function(e)
+    local az = signed.in_to(e)
+    local task = core.spawn(function() return az:enable {} end)
+    while e.log:count { event = "provider" } < 1 do
+      core.sleep(0.01)
+    end
+    task:cancel()
+    local report = task:await()
+    assert.equal(130, report:exit_status())
+    assert.equal("cancelled", report.results[1].state)
+    assert.equal("cancelled", report.results[2].state)
+  end)
+
+  with("needs no look at the provider", { machines = { { name = "bare", setup = "none" } } },
+    function(e)
+    local az = signed.in_to(e)
+    local request = az.arm.request
+    function az.arm.request(client, opts)
+      if opts.path and opts.path:find "^/subscriptions/[^/]+/providers/[^/]+$" then
+        return errors.fail { code = "denied", message = "roles in a group only" }
+      end
+      return request(client, opts)
+    end
+    assert.equal("changed", assert(az:enable {}).results[1].state)
+    assert.equal(1, e.log:count { event = "endpoint-put" })
+  end)
+
+  with("forgets kept credentials also where a later step fails", { operation_time = 0.05,
+    machines = { { name = "broken", defects = { "extension-failed" } } } }, function(e)
+    local az = signed.in_to(e)
+    local machine = assert(az:machine "broken")
+    assert(az.connectivity:access(machine, {}))
+    local report = assert(az:enable({ machine }, { port = 2222, replace = true, entra = true }))
+    assert.same({ "SSH port changed to 2222" }, report.results[1].changes)
+    assert.equal("failed", report.results[1].state)
+    assert.equal(2222, assert(az.connectivity:access(machine, {})).port)
+  end)
+
   with("says who may register, where one may not (64)", { registered = false, machines = 1 },
     function(e)
     local env = e:principal { roles = { "Reader" } }
@@ -239,5 +289,17 @@ describe("disable", function()
     local report = assert(signed.in_to(e):disable {})
     assert.equal("service", kinds(report.results[1]))
     assert.is_not_nil(m.endpoint)
+  end)
+
+  with("says so when it cannot tell what an endpoint serves", { machines = 1 }, function(e)
+    local az = signed.in_to(e)
+    local list = assert(az:machines())
+    function az.arm.list()
+      return errors.fail { code = "unavailable", message = "not now" }
+    end
+    local report = assert(az:disable(list))
+    assert.equal("unavailable", report.results[1].err.code)
+    assert.equal(5, report:exit_status())
+    assert.is_not_nil(next(e:machine("web-01").services))
   end)
 end)

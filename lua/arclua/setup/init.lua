@@ -59,8 +59,12 @@ end
 ---@field changes string[]           what was done
 ---@field err arclua.Error?
 
+local function state_of(err)
+  return err.code == "cancelled" and "cancelled" or "failed"
+end
+
 local function record_of(machine, steps, err)
-  local state = err and "failed" or #steps > 0 and "planned" or "unchanged"
+  local state = err and state_of(err) or #steps > 0 and "planned" or "unchanged"
   return { machine = machine, name = machine.name, steps = steps or {}, changes = {}, err = err,
     state = state }
 end
@@ -85,7 +89,8 @@ end
 
 -- ---- providers -------------------------------------------------------------------------------
 
--- The subscriptions whose provider is not registered: list, or nil, err.
+-- The subscriptions whose provider is not registered: list, or nil, err. Whoever has roles in a
+-- group only may not look: what is done there tells.
 local function unregistered(run, list)
   local seen, out = {}, {}
   for _, machine in ipairs(list) do
@@ -93,25 +98,26 @@ local function unregistered(run, list)
     if not seen[id:lower()] then
       seen[id:lower()] = true
       local found, err = providers.show(run.azure.arm, id, PROVIDER)
-      if not found then
+      if not found and err.code ~= "denied" then
         return nil, err
       end
-      out[#out + 1] = found.state:lower() ~= "registered" and id or nil
+      out[#out + 1] = found and found.state:lower() ~= "registered" and id or nil
     end
   end
   return out
 end
 
--- Registers; the error by subscription where that failed.
+-- Registers; the error by subscription where that failed, and why it ended early.
 local function register(run, ids)
-  local failed = {}
+  local failed, why = {}, nil
   for _, id in ipairs(ids) do
     local ok, err = providers.register(run.azure.arm, id, PROVIDER, function(text)
       run.on_wait({ name = "subscription " .. id }, text)
     end)
     failed[id:lower()] = not ok and err or nil
+    why = not ok and err.code == "cancelled" and "stopped" or why
   end
-  return failed
+  return failed, why
 end
 
 -- ---- machines --------------------------------------------------------------------------------
@@ -119,7 +125,9 @@ end
 -- The provider has to be registered before anything of it can be read.
 local function planned(run, list, make, waiting)
   return each(run, list, function(machine)
-    if waiting[machine.subscription:lower()] or run.opts.provider_only then
+    if waiting[machine.subscription:lower()] then
+      return record_of(machine, { plans.provider(machine.subscription, PROVIDER) })
+    elseif run.opts.provider_only then
       return record_of(machine, {})
     end
     local steps, err = make(run.azure.arm, machine, run.opts)
@@ -151,19 +159,19 @@ end
 
 local function apply_steps(run, record)
   local ssh = false
+  run.azure.connectivity:forget(record.machine, {})
   for _, one in ipairs(record.steps) do
     local ok, err = one.run(function(text)
       run.on_wait(record.machine, text)
     end)
     if not ok then
-      record.state, record.err = err.code == "cancelled" and "cancelled" or "failed", err
+      record.state, record.err = state_of(err), err
       return record
     end
     ssh = ssh or one.ssh
     table.insert(record.changes, one.done)
   end
   record.state = "changed"
-  run.azure.connectivity:forget(record.machine, {})
   if ssh and run.opts.wait ~= false and record.machine:is_connected() then
     local ok, err = await_agent(run, record.machine)
     record.state, record.err = ok and "changed" or "unreachable", err
@@ -207,7 +215,7 @@ local function plan_again(run, records, make, failed, ids)
   for i, record in ipairs(records) do
     local key = record.machine.subscription:lower()
     if failed[key] then
-      record.state, record.err = "failed", failed[key]
+      record.state, record.err = state_of(failed[key]), failed[key]
     elseif was[key] then
       list[#list + 1] = { at = i, machine = record.machine }
     end
@@ -252,8 +260,9 @@ local function go(azure, list, opts, make)
   local report = reports.new { results = records, providers = ids, why = why, began = began,
     core = core, planned = true }
   if agreed(run, report) then
-    plan_again(run, records, make, register(run, ids), ids)
-    report.why, report.planned = apply(run, records), false
+    local failed, stopped = register(run, ids)
+    plan_again(run, records, make, failed, ids)
+    report.why, report.planned = apply(run, records) or stopped, false
   end
   return report:_finish()
 end

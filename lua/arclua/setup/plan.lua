@@ -12,14 +12,22 @@ local plan = {}
 local DEFAULT_PORT = 22
 
 ---@class arclua.SetupStep
----@field kind "endpoint"|"service"|"port"|"extension"|"role"
+---@field kind "provider"|"endpoint"|"service"|"port"|"extension"|"role"
 ---@field text string                 "create the connectivity endpoint"
 ---@field done string                 the same when it is done
 ---@field ssh boolean?                the agent must hear of it before SSH works
----@field run fun(on_wait: fun(text: string)): true|nil, arclua.Error?
+---@field run (fun(on_wait: fun(text: string)): true|nil, arclua.Error?)?  nil: by others
 
 local function step(kind, text, done, run)
   return { kind = kind, text = text, done = done, run = run }
+end
+
+--- The step of a machine whose provider is to be registered, once for all of its subscription: what
+--- else it needs is known only then.
+---@return arclua.SetupStep
+function plan.provider(subscription, name)
+  return step("provider", ("register %s in subscription %s, then what its machines need"):format(
+    name, subscription), "provider registered")
 end
 
 -- ---- SSH -------------------------------------------------------------------------------------
@@ -148,9 +156,13 @@ local function remove_ssh(steps, client, machine)
         return endpoints.forbid(client, machine)
       end)
   end
-  local others = found.endpoint and endpoints.services(client, machine)
-  local alone = others and (#others == 0 or #others == 1 and others[1]:lower() == "ssh")
-  if found.endpoint and alone then
+  local others = {}
+  if found.endpoint then
+    others, err = endpoints.services(client, machine)
+  end
+  if not others then
+    return nil, err
+  elseif found.endpoint and (#others == 0 or #others == 1 and others[1]:lower() == "ssh") then
     steps[#steps + 1] = step("endpoint", "remove the connectivity endpoint", "endpoint removed",
       function()
         return endpoints.remove(client, machine)

@@ -41,7 +41,7 @@ function Report:has_changes()
       return true
     end
   end
-  return #self.providers > 0
+  return false
 end
 
 -- Steps that are alike, with the names of their machines, in the order of their first.
@@ -63,10 +63,6 @@ end
 ---@return string
 function Report:plan()
   local lines = {}
-  for i, id in ipairs(self.providers) do
-    lines[i] = "register Microsoft.HybridConnectivity in subscription " .. id
-      .. ", then what its machines need"
-  end
   for _, group in ipairs(by_step(self.results)) do
     lines[#lines + 1] = ("%s: %s (%d)"):format(escape.text(group.text),
       escape.text(nodeset.fold(group.names)), #group.names)
