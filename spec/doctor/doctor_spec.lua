@@ -2,6 +2,7 @@
 -- The doctor on emulated estates.
 local core = require "arclua.core"
 local emulated = require "emulated"
+local errors = require "arclua.errors"
 local permissions = require "arclua.arm.permissions"
 local signed = require "signed"
 
@@ -210,6 +211,31 @@ describe("the doctor", function()
     assert.equal("provider", found(report, "web-01", "endpoint").because)
   end)
 
+  with("believes a connection where the provider may not be looked at", { machines = 1 },
+    function(e)
+    local az = signed.in_to(e)
+    local request = az.arm.request
+    function az.arm.request(client, opts)
+      if opts.path and opts.path:find "^/subscriptions/[^/]+/providers/[^/]+$" then
+        return errors.fail { code = "denied", message = "roles in a group only" }
+      end
+      return request(client, opts)
+    end
+    local report = assert(az:doctor())
+    assert.equal("ok", found(report, "web-01", "provider").state)
+    assert.equal(0, report:exit_status())
+  end)
+
+  with("leaves the machines' own provider to its owner", { machines = 1 }, function(e)
+    e.state.subscriptions[1].providers["microsoft.hybridcompute"].state = "NotRegistered"
+    local az = signed.in_to(e)
+    local report = assert(az:doctor(nil, { fix = true, consent = function() return true end }))
+    local finding = found(report, "web-01", "provider")
+    assert.matches("^Microsoft.HybridCompute is not registered", finding.message)
+    assert.is_nil(finding.remedy:find("--fix", 1, true))
+    assert.same({}, report.changes)
+  end)
+
   with("says who may set up, where that is missing", { machines = 1, setup = "none" }, function(e)
     local report = assert(signed.in_to(e, (e:principal { roles = { "Reader",
       "Virtual Machine Local User Login" } })):doctor())
@@ -331,5 +357,21 @@ describe("the doctor with fix", function()
     assert.equal(1, #report.changes)
     assert.equal("denied", report.changes[1].err.code)
     assert.equal(5, report:exit_status())
+  end)
+
+  with("keeps what was found when it is stopped while mending", { machines = 1,
+    registered = false, provider_delay = 1000 }, function(e)
+    local az = signed.in_to(e)
+    local task = core.spawn(function()
+      return az:doctor(nil, { fix = true, consent = function() return true end })
+    end)
+    while e.log:count { event = "provider" } < 1 do
+      core.sleep(0.01)
+    end
+    task:cancel()
+    local report = task:await()
+    assert.equal("stopped", report.why)
+    assert.equal(130, report:exit_status())
+    assert.equal("failed", found(report, "web-01", "provider").state)
   end)
 end)

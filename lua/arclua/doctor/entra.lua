@@ -2,8 +2,8 @@
 -- Signing in with Entra: Linux only, by an extension that is known by publisher and type, whatever
 -- its name. Without --entra only an extension that failed is worth a word.
 local errors = require "arclua.errors"
+local extensions = require "arclua.arm.extensions"
 
-local PUBLISHER, TYPE = "microsoft.azure.activedirectory", "aadsshloginforlinux"
 local INSTALL = "arclua enable {machine} --entra"
 
 local RUNNING = { creating = true, updating = true, accepted = true }
@@ -31,7 +31,7 @@ local function forbidden(it)
   end
   for _, blocked in ipairs(type(agent.extensionsBlockList) == "table"
     and agent.extensionsBlockList or {}) do
-    if (blocked.publisher or ""):lower() == PUBLISHER and (blocked.type or ""):lower() == TYPE then
+    if extensions.is_entra(blocked.publisher, blocked.type) then
       return "sudo azcmagent config set extensions.blocklist "
         .. "Microsoft.Azure.ActiveDirectory/AADSSHLoginForLinux --remove"
     end
@@ -70,7 +70,7 @@ return function(it)
       remedy = "look at them in the Azure portal" })
   end
   for _, one in ipairs(it.facts.extensions) do
-    if one.publisher:lower() == PUBLISHER and one.type:lower() == TYPE then
+    if extensions.is_entra(one.publisher, one.type) then
       return judge_state(it, one)
     end
   end

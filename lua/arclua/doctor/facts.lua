@@ -2,6 +2,7 @@
 -- The agents' settings and extensions of all machines, from Resource Graph in a few requests; from
 -- ARM, one request a machine, where Graph is denied or the machine was just changed.
 local graph = require "arclua.arm.graph"
+local kql = require "arclua.arm.kql"
 local resource_id = require "arclua.resource_id"
 
 local facts = {}
@@ -20,19 +21,15 @@ local EXTENSIONS = "Resources | where type =~ 'microsoft.hybridcompute/machines/
   .. "typeHandlerVersion), message=tostring(properties.instanceView.status.message) "
   .. "| order by id asc"
 
-local function quoted(text)
-  return "'" .. text:gsub("[\\']", "\\%0") .. "'"
-end
-
 local function filter_of(list)
   if #list > NAMED then
     return ""
   end
   local ids = {}
   for i, machine in ipairs(list) do
-    ids[i] = quoted(machine.id)
+    ids[i] = machine.id
   end
-  return " and id in~ (" .. table.concat(ids, ",") .. ")"
+  return " and " .. kql.ids(ids)
 end
 
 local function subscriptions_of(list)
@@ -49,8 +46,8 @@ local function text(value)
   return type(value) == "string" and value ~= "" and value or nil
 end
 
-local function query(client, list, kql)
-  return graph.query(client, kql, subscriptions_of(list))
+local function query(client, list, statement)
+  return graph.query(client, statement, subscriptions_of(list))
 end
 
 --- What Resource Graph knows, by resource_id.key: { agent, private_link, extensions }.

@@ -71,9 +71,9 @@ local function note(changes, records)
   end
 end
 
---- Mends kind after kind; results of mended machines are replaced.
+--- Mends kind after kind; results of mended machines are replaced. Also gives why it ended early.
 ---@param spec { run: table, results: arclua.Patient[], consent: function?, examine: function }
----@return arclua.Change[]
+---@return arclua.Change[], string? why
 function fix.run(spec)
   local changes = {}
   for _, kind in ipairs(KINDS) do
@@ -90,7 +90,14 @@ function fix.run(spec)
         break
       end
       note(changes, report.results)
-      for i, it in ipairs(spec.examine(machines)) do
+      local again, why = {}, report.why
+      if not why then
+        again, why = spec.examine(machines)
+      end
+      if why then -- what was found before stands
+        return changes, why
+      end
+      for i, it in ipairs(again) do
         spec.results[list[i].at] = it
       end
     end

@@ -125,7 +125,7 @@ function doctor.run(azure, list, opts)
   local results, why = examine(run, list, false, opts.on_machine)
   local changes = {}
   if opts.fix and not why then
-    changes = fix.run { run = run, results = results, consent = opts.consent,
+    changes, why = fix.run { run = run, results = results, consent = opts.consent,
       examine = function(machines)
         run.subscriptions = provider.gather(run, list)
         return examine(run, machines, true)

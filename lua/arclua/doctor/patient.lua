@@ -41,6 +41,12 @@ function Patient:ok(check, message, detail)
   self:add { check = check, state = "ok", message = message, detail = detail }
 end
 
+--- What could not be judged turns out to be well.
+function Patient:revise(check, message)
+  local finding = self.by[check]
+  finding.state, finding.message, finding.remedy = "ok", message, nil
+end
+
 --- Something that may do harm.
 function Patient:warn(check, message, remedy)
   self:add { check = check, state = "warning", message = message, remedy = remedy }

