@@ -80,4 +80,18 @@ exit 1
     assert.truthy(text:find("unconfirmed", 1, true))
     assert.truthy(text:find("--deadline", 1, true))
   end)
+
+  it("folds what names the machine's ID only", function()
+    local function denied(name)
+      local id = "/subscriptions/s/machines/" .. name
+      return result(name, { state = "denied", ended = "not-started", machine = { id = id },
+        err = errors.new { code = "denied", message = "not over '" .. id:upper() .. "', " .. id } })
+    end
+    local groups = fold.groups { denied "a1", denied "a2" }
+    assert.equal(1, #groups)
+    assert.equal("a[1-2] (2): denied: not over '...', ...\n", fold.line(groups[1], PLAIN.style))
+    groups = fold.groups { denied "a1" }
+    assert.equal("a1: denied: not over '/SUBSCRIPTIONS/S/MACHINES/A1', /subscriptions/s/machines/a1"
+      .. "\n", fold.line(groups[1], PLAIN.style))
+  end)
 end)

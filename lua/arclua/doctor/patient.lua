@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- One machine under examination: what is known of it, and what was found.
 local permissions = require "arclua.arm.permissions"
+local words = require "arclua.report.words"
 
 local RUN_COMMAND = "Microsoft.HybridCompute/machines/runCommands/write"
 
@@ -66,14 +67,8 @@ end
 --- It could not be judged, because of an error.
 ---@param err arclua.Error
 function Patient:unknown(check, err)
-  -- Without the machine's ID it folds with those of other machines.
-  local message, id = err.alike or err.message, self.machine.id
-  local from, to = message:lower():find(id:lower(), 1, true)
-  while from do
-    message = message:sub(1, from - 1) .. "..." .. message:sub(to + 1)
-    from, to = message:lower():find(id:lower(), 1, true)
-  end
-  self:add { check = check, state = "unknown", message = message, remedy = err.remedy }
+  self:add { check = check, state = "unknown", remedy = err.remedy,
+    message = words.alike(err.alike or err.message, self.machine.id) }
 end
 
 --- Whether a check has failed.

@@ -14,7 +14,7 @@ local function outcome_of(result)
     return ""
   end
   return result.err and result.err.alike and result.state .. "\0" .. result.err.alike
-    or words.outcome(result)
+    or words.outcome(result, true)
 end
 
 local function key_of(result)
@@ -81,7 +81,7 @@ end
 function fold.line(group, style)
   local remedy = words.remedy(group.result)
   return ("%s %s%s\n"):format(style("name", title(group) .. ":"),
-    style("bad", words.outcome(group.result)), remedy and "\n  " .. remedy or "")
+    style("bad", words.outcome(group.result, #group.names > 1)), remedy and "\n  " .. remedy or "")
 end
 
 --- The text of one group. style(name, text) colours; clean(text) makes output harmless.
@@ -100,7 +100,7 @@ function fold.text(group, how)
     out[#out + 1] = how.style("faint", truncated) .. "\n"
   end
   if result.state ~= "ok" then
-    out[#out + 1] = how.style("bad", words.outcome(result)) .. "\n"
+    out[#out + 1] = how.style("bad", words.outcome(result, #group.names > 1)) .. "\n"
     local remedy = words.remedy(result)
     out[#out + 1] = remedy and "  " .. remedy .. "\n" or ""
   end

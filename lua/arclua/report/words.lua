@@ -14,10 +14,32 @@ local function cancelled(result)
   return result.copy and ": the copy was stopped" or CANCELLED[result.ended]
 end
 
+--- A text without a machine's ID ("..." in its place), so that it is the same for machines that
+--- fared alike.
+---@param text string
+---@param id string?
+---@return string
+function words.alike(text, id)
+  local from, to = text:lower():find(id and id:lower() or "\0", 1, true)
+  while from do
+    text = text:sub(1, from - 1) .. "..." .. text:sub(to + 1)
+    from, to = text:lower():find(id:lower(), from, true)
+  end
+  return text
+end
+
+-- What its error says.
+local function said(result, alike)
+  local text = result.err.message or result.err.code
+  return escape.text(alike and words.alike(text, result.machine and result.machine.id) or text,
+    true)
+end
+
 --- Why a machine failed, in a few words: "exit 1", "killed by TERM", "unreachable: ...".
 ---@param result arclua.Result
+---@param alike boolean?  said of many: without the machine's ID
 ---@return string
-function words.outcome(result)
+function words.outcome(result, alike)
   if result.state == "failed" and result.status and result.status ~= 0 then
     return "exit " .. result.status
   elseif result.state == "failed" and result.signal then
@@ -27,7 +49,7 @@ function words.outcome(result)
   if result.state == "cancelled" and not (result.err and result.err.reason) then
     return text .. cancelled(result)
   elseif result.err then
-    text = text .. ": " .. escape.text(result.err.message or result.err.code, true)
+    text = text .. ": " .. said(result, alike)
   end
   if result.ended == "unconfirmed" then
     text = text .. " (whether the command has ended is unconfirmed)"
