@@ -125,6 +125,21 @@ Host db
     return dir .. "/machines"
   end
 
+  -- libssh takes host names only: what it is told of them is not the alias.
+  emulated.spec("reaches machines whatever they and their groups are called", { machines = {
+    { name = "a.b_c-d", group = "rg (test)_1." }, { name = ("x"):rep(54), group = ("g"):rep(90) },
+    { name = "old", group = "RG_old", type = "Microsoft.ScVmm/virtualMachines" } } }, function(e)
+    local az = login(e)
+    local report = assert(fleet.new(assert(az:machines()), { ssh_config = "none",
+      user = e.env.ARCLUA_USER, identity = e.env.ARCLUA_IDENTITY }):exec "true")
+    for _, result in ipairs(report.results) do
+      assert.is_nil(result.err, result.name .. ": " .. tostring(result.err))
+    end
+    assert.equal(3, #report.results)
+    local judged = assert(az:doctor { names = { "a.b_c-d" } })
+    assert.equal("ok", judged.results[1].by.sshd.state)
+  end)
+
   emulated.spec("takes user and key of a machine from its alias, then its name",
     { machines = { { name = "web-01" }, { name = "web-02" } } }, function(e)
       local az = login(e)

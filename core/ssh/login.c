@@ -70,6 +70,10 @@ static char **own_known_hosts(void) {
   return arc_list_copy(list);
 }
 
+/* libssh dials nobody and looks nobody up, but refuses aliases that are no
+ * host names: those with an underscore, or with a part beyond 63 bytes. */
+#define NOBODY "arc"
+
 static bool set_libssh(struct arc_session *s,
                        const struct arc_session_options *opts) {
   const char *ciphers = has_aes() ? CIPHERS_AES : CIPHERS_PLAIN;
@@ -80,7 +84,7 @@ static bool set_libssh(struct arc_session *s,
   } options[] = {
       {SSH_OPTIONS_PROCESS_CONFIG, &off},
       {SSH_OPTIONS_SSH_DIR, "/dev/null"}, // else: a passwd look-up a session
-      {SSH_OPTIONS_HOST, s->alias},
+      {SSH_OPTIONS_HOST, NOBODY},
       {SSH_OPTIONS_USER, s->user},
       {SSH_OPTIONS_KNOWNHOSTS, "/dev/null"},
       {SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null"},
