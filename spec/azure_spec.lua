@@ -56,6 +56,16 @@ describe("arc.login", function()
       end)
   end)
 
+  both("says what tells of a machine that ARM does not", function()
+    emulated.with({ machines = { { name = "old", type = "Microsoft.ScVmm/virtualMachines" } } },
+      function(e)
+        local details, err = assert(sign_in(e):machine "old"):details()
+        assert.is_nil(details)
+        assert.equal("config", err.code)
+        assert.matches("arclua machines -o json NAME", err.remedy, 1, true)
+      end)
+  end)
+
   both("gives machines to a fleet by name", function()
     emulated.with({ machines = 4 }, function(e)
       local opts = ssh(e)

@@ -203,6 +203,20 @@ describe("a fleet by Run Command", function()
     assert.same({}, e:sessions "a")
   end)
 
+  with("says what a machine cannot", { machines = { { name = "off", status = "Disconnected" },
+    { name = "vm", type = "Microsoft.ScVmm/virtualMachines" } } }, function(e)
+    local report = assert(exec(e, "true", {}))
+    local by = {}
+    for _, result in ipairs(report.results) do
+      by[result.name] = result.err
+    end
+    -- It cannot be tried: no remedy promises that.
+    assert.is_nil(by.off.remedy:find("--try-disconnected", 1, true))
+    assert.equal("config", by.vm.code)
+    assert.matches("not Microsoft.ScVmm/virtualMachines", by.vm.message, 1, true)
+    assert.equal(0, count(e))
+  end)
+
   with("runs words by PowerShell on Windows", { machines = { { name = "win", os = "windows" } } },
     function(e)
     local report = assert(exec(e, { "Write-Output", "a b" }))

@@ -202,12 +202,15 @@ describe("enable", function()
   end)
 
   with("tells why the extension was not installed (33)", { machines = {
-    { name = "broken", defects = { "extension-failed" } }, { name = "win", os = "windows" } } },
+    { name = "broken", defects = { "extension-failed" } }, { name = "win", os = "windows" },
+    { name = "vm", type = "Microsoft.ScVmm/virtualMachines", extensions = {} } } },
     function(e)
     local report = assert(signed.in_to(e):enable({}, { entra = true }))
     assert.equal("arm.operation-failed", record(report, "broken").err.reason)
     assert.matches("Install: 23", record(report, "broken").err.message, 1, true)
     assert.equal("config", record(report, "win").err.code)
+    assert.equal("config", record(report, "vm").err.code)
+    assert.matches("not Microsoft.ScVmm/virtualMachines", record(report, "vm").err.message, 1, true)
     assert.equal(5, report:exit_status())
   end)
 

@@ -123,8 +123,9 @@ end
 local function read(client, id, query)
   local url = url_of(client, id, query)
   if not url then
-    return errors.fail { code = "config", op = "machine", message = ("%s: without Resource Graph "
-      .. "a machine of this type cannot be read"):format(id) }
+    return errors.fail { code = "config", op = "machine", message = ("%s: a machine of this "
+      .. "type can be read by Resource Graph only"):format(id),
+      remedy = "arclua machines -o json NAME tells what that knows" }
   end
   local value, err = client:request { url = url }
   if value == nil and err.status == 404 then

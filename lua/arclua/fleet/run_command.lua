@@ -10,6 +10,7 @@ local versions = require "arclua.versions"
 local run_command = {}
 
 local LEAST_AGENT = "1.33"
+local TYPE = "microsoft.hybridcompute/machines"
 
 run_command.NAME = "run-command"
 
@@ -50,10 +51,22 @@ function run_command.check(opts)
   return true
 end
 
-local function old_agent(machine)
-  return record.not_run(machine, errors.new { code = "config", op = "exec",
-    message = ("agent %s is too old for Run Command: %s is needed"):format(machine.agent_version,
-      LEAST_AGENT), remedy = "update the agent on the machine" }, nil, "failed")
+local function unfit(machine, message, remedy)
+  return record.not_run(machine, errors.new { code = "config", op = "exec", message = message,
+    remedy = remedy }, nil, "failed")
+end
+
+-- What keeps a machine from running anything: a result, or nil.
+local function refused(machine)
+  if machine.host then
+    return unfit(machine, "Run Command is for machines of Azure Arc, not for hosts")
+  elseif machine.type:lower() ~= TYPE then
+    return unfit(machine, ("Run Command is for machines of type Microsoft.HybridCompute/machines, "
+      .. "not %s"):format(machine.type), "leave --via run-command away")
+  elseif versions.less(machine.agent_version, LEAST_AGENT) then
+    return unfit(machine, ("agent %s is too old for Run Command: %s is needed"):format(
+      machine.agent_version, LEAST_AGENT), "update the agent on the machine")
+  end
 end
 
 -- Words are for sh, or PowerShell: that is what runs the script.
@@ -79,11 +92,9 @@ end
 --- Runs the command on a machine that may be tried.
 ---@return arclua.Result
 function run_command.exec(run, machine, core)
-  if machine.host then
-    return record.not_run(machine, errors.new { code = "config", op = "exec",
-      message = "Run Command is for machines of Azure Arc, not for hosts" }, nil, "failed")
-  elseif versions.less(machine.agent_version, LEAST_AGENT) then
-    return old_agent(machine)
+  local no = refused(machine)
+  if no then
+    return no
   end
   local fields = { attempts = 1, started = core.time(), phase = "exec" }
   local began = core.now()

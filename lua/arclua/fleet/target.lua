@@ -11,6 +11,9 @@ local run_command = require "arclua.fleet.run_command"
 
 local target = {}
 
+-- Run Command cannot try a machine that is away.
+local START_AGENT = "on the machine: `azcmagent show` and start the agent"
+
 ---@class arclua.RunSpec
 ---@field command string|string[]
 ---@field opts table                 checked fleet options
@@ -23,6 +26,7 @@ local target = {}
 function target.refused(machine, opts)
   local reachable, err = connect.reachable(machine)
   if not reachable and not opts.try_disconnected then
+    err = opts.via and errors.with(err, { remedy = START_AGENT }) or err
     return record.not_run(machine, err, nil, "unreachable")
   end
   local option = machine.os == "windows" and quote.posix_only(opts)

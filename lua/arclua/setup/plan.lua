@@ -10,6 +10,7 @@ local roles = require "arclua.arm.roles"
 local plan = {}
 
 local DEFAULT_PORT = 22
+local MACHINES = "microsoft.hybridcompute/machines"
 
 ---@class arclua.SetupStep
 ---@field kind "provider"|"endpoint"|"service"|"port"|"extension"|"role"
@@ -97,6 +98,10 @@ local function add_extension(steps, client, machine)
     return errors.fail { code = "config", op = "enable",
       message = "Entra sign-in over SSH is for Linux; this is a Windows machine",
       remedy = "leave --entra away, or select with --os linux" }
+  elseif machine.type:lower() ~= MACHINES then
+    return errors.fail { code = "config", op = "enable", message = "the extension is for machines "
+      .. "of type Microsoft.HybridCompute/machines, not " .. machine.type,
+      remedy = "leave --entra away" }
   end
   local found, err = extensions.find(client, machine)
   if found == nil then
