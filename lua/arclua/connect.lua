@@ -18,8 +18,9 @@ local NO_ROLE = "the machine needs the extension AADSSHLoginForLinux, and you ne
   .. "Virtual Machine User Login or Virtual Machine Administrator Login on it"
 -- What the relay says of credentials that are good no more.
 local STALE = { [401] = true, [403] = true, [404] = true }
--- What it says when kept ones lead to a port that is configured no more.
-local ASTRAY = { ["relay.sshd-refused"] = true, ["relay.rejected"] = true }
+-- What is said when kept ones lead to a port that is configured no more, or SSH was taken back.
+local ASTRAY = { ["relay.sshd-refused"] = true, ["relay.rejected"] = true,
+  ["arm.setup-needed"] = true }
 
 ---@class arclua.ConnectOptions
 ---@field user string?               default: ARCLUA_USER, the configuration, ssh_config, the

@@ -39,11 +39,16 @@ local function pause(n, random)
   return (PAUSES[n] or LONGEST_PAUSE) * (1 - JITTER + 2 * JITTER * random())
 end
 
+-- What ARM says instead of new credentials, and explains the refusal.
+local function explains(err)
+  return err.code == "cancelled" or err.reason == "arm.setup-needed"
+end
+
 -- Replaces the credentials: true | nil, err. Why they were refused is told when ARM is silent.
 local function renew(state, request, refusal)
   local info, err = request.renew()
   if not info then
-    return nil, err.code == "cancelled" and err or refusal
+    return nil, explains(err) and err or refusal
   end
   state.info, state.listed = info, state.core.now()
   return true

@@ -230,12 +230,14 @@ function Connectivity:turn(machine, port)
 end
 
 --- New credentials for a machine that has access already (never writes anything). port: that is
---- dialled.
+--- dialled. Errors: config (arm.setup-needed: somebody has taken SSH back), and ARM's.
 ---@return arclua.RelayInfo|nil, arclua.Error?
 function Connectivity:renew(machine, opts, port)
   self:forget(machine, opts)
   local info, err = ask(self, machine)
-  if not info then
+  if not info and (err.status == 404 or err.status == 412) then
+    return needs_consent(err)
+  elseif not info then
     return nil, err
   end
   self.cache:put(machine, opts.port, info, port)
