@@ -9,6 +9,7 @@ local logins = require "arclua.openssh.login"
 local relay = require "arclua.relay"
 local sessions = require "arclua.session"
 local settings = require "arclua.settings"
+local times = require "arclua.times"
 
 local connect = {}
 
@@ -304,19 +305,14 @@ function connect.session(machine, opts, progress, context)
   return session, err
 end
 
--- "2026-11-22T18:16:05.5596866Z" for people.
-local function readable(time)
-  return (time:gsub("^(%d+-%d+-%d+)T(%d+:%d+:%d+)%.?%d*Z$", "%1 %2 UTC"))
-end
-
 --- Whether dialling makes sense: a machine whose agent is not connected is not reached.
 ---@return true|nil, arclua.Error?
 function connect.reachable(machine)
   if not machine.id or machine:is_connected() then
     return true
   end
-  local since = machine.last_status_change and " since " .. readable(machine.last_status_change)
-    or ""
+  local since = machine.last_status_change
+    and " since " .. times.readable(machine.last_status_change) or ""
   return errors.fail { reason = "machine.disconnected", op = "connect",
     message = ("agent %s%s"):format(machine.status:lower(), since) }
 end

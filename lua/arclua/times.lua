@@ -45,4 +45,11 @@ function times.rfc3339(text)
   return seconds(year, month, day, h, m, s) - offset
 end
 
+--- ARM's time in UTC for people: "2026-11-22 18:16:05 UTC"; anything else as it is.
+---@param text string
+---@return string
+function times.readable(text)
+  return (text:gsub("^(%d+-%d+-%d+)T(%d+:%d+:%d+)%.?%d*Z$", "%1 %2 UTC"))
+end
+
 return times

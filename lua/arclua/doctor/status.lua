@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What Azure says of the machine and its agent: connected, its version, its region.
+local times = require "arclua.times"
 local versions = require "arclua.versions"
 
 local LEAST = "1.31"
@@ -14,11 +15,6 @@ local START = "on the machine: azcmagent show tells why; sudo systemctl restart 
   .. "reach Azure on port 443: azcmagent check"
 local WINDOWS_START = "on the machine: azcmagent show tells why; Restart-Service himds, and let it "
   .. "reach Azure on port 443: azcmagent check"
-
-local function since(machine)
-  local time = machine.last_status_change
-  return time and (time:gsub("^(%d+-%d+-%d+)T(%d+:%d+:%d+)%.?%d*Z$", "%1 %2 UTC")) or nil
-end
 
 local STATUSES = {
   disconnected = { "the agent is disconnected", start = true },
@@ -40,7 +36,8 @@ local function judge_status(it)
   end
   local remedy = status[2] or machine.os == "windows" and WINDOWS_START or START
   it:add { check = "status", state = "failed", message = status[1], remedy = remedy,
-    detail = since(machine) and "since " .. since(machine) or nil }
+    detail = machine.last_status_change and "since " .. times.readable(machine.last_status_change)
+      or nil }
 end
 
 local function judge_version(it)
