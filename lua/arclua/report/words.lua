@@ -71,8 +71,8 @@ end
 ---@return string|nil
 function words.remedy(result)
   -- A command that says no has said why itself; what was never run has not.
-  local said = result.state == "failed" and (result.status or result.signal)
-  local remedy = not said and result.err and result.err.remedy
+  local has_run = result.state == "failed" and (result.status or result.signal)
+  local remedy = not has_run and result.err and result.err.remedy
   return remedy and escape.text(remedy) or nil
 end
 
