@@ -159,14 +159,19 @@ static void too_late(void *arg) {
 /* ---- running ---------------------------------------------------------------
  */
 
+static struct arc_err *refusal(const struct arc_exec *x, const char *what) {
+  if (x->stage == ARC_STAGE_START && x->kind == ARC_EXEC_SUBSYSTEM) {
+    return arc_err_reason("ssh.no-subsystem",
+                          "the SSH server has no subsystem '%s'", x->command);
+  }
+  return arc_session_error(x->session, "ssh.channel-refused", "%s: %s", what,
+                           arc_session_text(x->session));
+}
+
 static void refuse(struct arc_exec *x, const char *what) {
-  struct arc_session *s = x->session;
   x->sent = x->asked = false;
   x->why =
-      x->why ? x->why
-             : arc_err_at(arc_session_error(s, "ssh.channel-refused", "%s: %s",
-                                            what, arc_session_text(s)),
-                          "ssh.exec", "channel");
+      x->why ? x->why : arc_err_at(refusal(x, what), "ssh.exec", "channel");
   finish(x);
 }
 

@@ -138,6 +138,7 @@ describe("arclua ssh", function()
     local answer = shell [[(printf '\0\0\0\5\1\0\0\0\3'; sleep 1) | $PROGRAM ssh -s web-01 sftp]]
     assert.equal("\2\0\0\0\3", answer:sub(5, 9)) -- SSH_FXP_VERSION
     fails({ "-s", "web-01" }, "a subsystem needs its name")
+    fails({ "-s", "web-01", "nothing" }, "the SSH server has no subsystem 'nothing'")
   end)
 
   it_runs("lends the agent on demand alone", function()

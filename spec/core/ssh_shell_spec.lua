@@ -83,7 +83,7 @@ describe("session:shell", function()
     lab:with(function(session)
       local shell, err = session:shell { subsystem = "nothing" }
       assert.is_nil(shell)
-      assert.equal("ssh.channel-refused", err.reason)
+      assert.equal("ssh.no-subsystem", err.reason)
     end)
   end)
 
