@@ -98,6 +98,14 @@ describe("live", function()
       .. "\ndb: cancelled: the command was ended\n", err.text)
   end)
 
+  it("says of a copy that it was stopped: there was no command", function()
+    local it_, _, err = setup()
+    it_:result(failed(DB, { state = "cancelled", ended = "confirmed", copy = {},
+      err = errors.new { code = "cancelled", message = "cancelled" } }))
+    it_:finish()
+    assert.equal("db: cancelled: the copy was stopped\n", err.text)
+  end)
+
   it("makes names harmless", function()
     local it_, out = setup()
     it_:chunk({ name = "a\27[2J" }, "stdout", "x\n")

@@ -89,7 +89,8 @@ function Live:result(result)
   if of_the_run(result) then
     -- Not its output, which has been printed.
     self.stopped[#self.stopped + 1] = { name = result.name, state = result.state,
-      err = result.err, ended = result.ended, stdout = "", stderr = "", truncated = 0 }
+      err = result.err, ended = result.ended, copy = result.copy, stdout = "", stderr = "",
+      truncated = 0 }
   elseif result.state ~= "ok" then
     print_ends(self, { result })
   end
