@@ -11,6 +11,7 @@ describe("arclua copy", function()
     { name = "web-01" }, { name = "web-02" },
     { name = "db-01", group = "rg-db" }, { name = "db-01", group = "rg-other" },
     { name = "off-01", group = "rg-off", status = "Disconnected" },
+    { name = "win-01", group = "rg-win", os = "windows" },
   }
 
   local dir
@@ -153,6 +154,18 @@ describe("arclua copy", function()
     ended = run { "copy", dir .. "/small", "web-02:new" }
     assert.equal(5, ended.status)
     assert.matches("permission denied", ended.out, 1, true)
+  end)
+
+  it_runs("sums up on a Windows machine, too", function()
+    put("f", "12345")
+    local ended = run { "copy", dir .. "/f", "win-01:summed", "--checksum", "-o", "json" }
+    assert.equal(0, ended.status, ended.out)
+    assert.equal(1, record(ended)[1].files)
+    ended = run { "copy", dir .. "/f", "win-01:summed", "--checksum", "-o", "json" }
+    assert.equal(1, record(ended)[1].same)
+    put("f", "54321")
+    ended = run { "copy", dir .. "/f", "win-01:summed", "--checksum", "-o", "json" }
+    assert.equal(1, record(ended)[1].files)
   end)
 
   it_runs("connects again when the connection breaks, and goes on", function()

@@ -169,6 +169,26 @@ programs["sc"] = function(self, words)
   return 0
 end
 
+-- Only certutil -hashfile FILE SHA256.
+function programs.certutil(self, words)
+  local path = words[2] or ""
+  local real = (words[1] or ""):lower() == "-hashfile" and (words[3] or ""):upper() == "SHA256"
+    and commands.real(self, path)
+  local pipe = real and io.popen("sha256sum <" .. sh(real) .. " 2>/dev/null")
+  local hex = pipe and pipe:read "a":match "^%x+"
+  if pipe then
+    pipe:close()
+  end
+  if not hex then
+    commands.complain(self, "CertUtil: -hashfile command FAILED: 0x80070002 (WIN32: 2 "
+      .. "ERROR_FILE_NOT_FOUND)\nCertUtil: " .. NO_FILE)
+    return 2
+  end
+  commands.say(self, ("SHA256 hash of %s:\n%s\nCertUtil: -hashfile command completed "
+    .. "successfully."):format(path, hex))
+  return 0
+end
+
 --- A program by name, with or without .exe; nil = there is none.
 function commands.program(name)
   local base = name:lower():gsub("^.*\\", ""):gsub("%.exe$", "")
