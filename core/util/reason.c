@@ -250,7 +250,8 @@ const struct arc_reason arc_reasons[] = {
      "check the agent: SSH_AUTH_SOCK and `ssh-add -l`"},
     {"ssh.auth-refused", ARC_E_AUTH, false,
      "check the user (-l) and the key (-i); its public half must be in the "
-     "machine's authorized_keys; a password is given with --ask-pass"},
+     "machine's authorized_keys; a password is asked for at "
+     "a terminal (exec and copy: --ask-pass)"},
     {"ssh.bad-key", ARC_E_CONFIG, false,
      "the identity file cannot be used, as the message says"},
     {"ssh.channel-limit", ARC_E_LIMIT, true,
