@@ -6,9 +6,9 @@ return {
     intro = "`local arc = require \"arclua\"`. Inside `arclua run` and the REPL the program's own "
       .. "copy is found; for `lua5.4` install the module." },
   { title = "Signing in, finding machines", file = "lua/arclua/azure.lua",
-    prefix = { Azure = "az", Machine = "machine" },
-    intro = "`az` is what `arc.login` gives, `machine` one entry of `az:machines` or what "
-      .. "`az:machine` gives." },
+    prefix = { Azure = "az" }, intro = "`az` is what `arc.login` gives." },
+  { title = "A machine", file = "lua/arclua/machine.lua", prefix = { Machine = "machine" },
+    intro = "`machine` is one entry of `az:machines`, or what `az:machine` gives." },
   { title = "Selectors", file = "lua/arclua/select.lua", classes = { "arclua.Selector" },
     intro = "Values of one kind mean \"or\", different kinds mean \"and\"." },
   { title = "Machines", file = "lua/arclua/arm/machines.lua",

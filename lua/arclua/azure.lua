@@ -6,14 +6,13 @@ local arm_machines = require "arclua.arm.machines"
 local check = require "arclua.check"
 local clouds = require "arclua.clouds"
 local config = require "arclua.config"
-local connect = require "arclua.connect"
 local connectivity = require "arclua.arm.connectivity"
-local core = require "arclua.core"
 local credential = require "arclua.credential"
 local defaults = require "arclua.defaults"
 local errors = require "arclua.errors"
 local graph = require "arclua.arm.graph"
 local known_machines = require "arclua.known_machines"
+local machine = require "arclua.machine"
 local machine_name = require "arclua.machine_name"
 local machines = require "arclua.machines"
 local paths = require "arclua.paths"
@@ -31,10 +30,6 @@ Azure.__name = "arclua.azure"
 for name, method in pairs(readiness) do
   Azure[name] = method
 end
-
-local Machine = {}
-Machine.__index = Machine
-Machine.__name = "arclua.machine"
 
 local azure = {}
 
@@ -168,7 +163,7 @@ function azure.login(opts)
     log = log, primitives = opts.primitives, principal = principal(secret),
     refresh = opts.refresh, no_cache = opts.no_cache,
     _certificates = ssh_certificate.new({ credential = chosen, cloud = cloud }, opts.primitives),
-    _keys = core.ssh.keep_keys(), _own = chosen ~= opts.credential and chosen or nil,
+    _keys = real.ssh.keep_keys(), _own = chosen ~= opts.credential and chosen or nil,
     known_hosts = opts.known_hosts or paths.env "ARCLUA_KNOWN_HOSTS" or settings.known_hosts,
     scope = { given = list_of(opts.subscription), all = opts.all_subscriptions,
       configured = settings.subscription, cloud = cloud },
@@ -177,7 +172,7 @@ end
 
 local function wrap(self, data)
   data.azure = self
-  return setmetatable(data, Machine)
+  return machine.of(data)
 end
 
 --- An access token: a secret that stream:write can pass on. Errors: auth and what Entra answers.
@@ -208,7 +203,7 @@ function Azure:close()
   if self._own then
     self._own:close()
   end
-  core.http.close_idle()
+  real.http.close_idle()
 end
 
 Azure.__close = Azure.close
@@ -334,44 +329,5 @@ function Azure:_unread_machine(text)
   data.id, data.status, data.tags = id, "Connected", {}
   return wrap(self, data)
 end
-
----@class arclua.Machine: arclua.MachineData
----@field azure arclua.Azure  the sign-in it was found with
-
---- The name of the machine's key in known_hosts: NAME.RG.SUBSCRIPTION.arc in lower case.
----@return string
-function Machine:alias()
-  return alias.of(self, self.azure.cloud.name)
-end
-
---- Whether ARM said, when the machine was listed, that its agent is connected.
----@return boolean
-function Machine:is_connected()
-  return self.status:lower() == "connected"
-end
-
---- Everything that ARM says of it, as it says it: properties, extensions (`resources`), and for a
---- machine in a private cloud that may be read also its virtual machine (`instance`).
---- Errors: notfound (arm.machine-not-found), denied, and what ARM answers.
----@return table|nil, arclua.Error?
-function Machine:details()
-  return arm_machines.details(self.azure.client, self.id)
-end
-
---- An SSH session through the relay. Close it, or say <close>.
---- Raises: unknown or ill-typed options.
---- Errors: config (arm.setup-needed without `enable`), denied, auth, hostkey, timeout, refused,
---- unavailable; err.reason and err.remedy say more.
----@param opts arclua.ConnectOptions?
----@return arclua.Session|nil, arclua.Error?
-function Machine:ssh(opts)
-  return connect.session(self, connect.check(opts))
-end
-
-function Machine:__tostring()
-  return self.name
-end
-
-azure.Machine = Machine
 
 return azure

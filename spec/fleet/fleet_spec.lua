@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The fleet over sessions that are made up: what is tried, sent and reported.
-local azure = require "arclua.azure"
+local arc_machine = require "arclua.machine"
 local core = require "arclua.core"
 local errors = require "arclua.errors"
 local fake = require "fake"
@@ -15,7 +15,7 @@ local function machine(name, fields)
   for key, value in pairs(fields or {}) do
     m[key] = value
   end
-  return setmetatable(m, azure.Machine)
+  return arc_machine.of(m)
 end
 
 local function machines(n)

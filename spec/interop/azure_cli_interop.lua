@@ -66,6 +66,10 @@ describe("the Azure CLI", function()
       assert.equal("web-02", az("resource", "list", "--name", "web-02")[1].name)
       assert.equal(1, #az("group", "list"))
       assert.equal(1, #az("rest", "--url", "/subscriptions?api-version=2022-12-01").value)
+      local graph = az("rest", "--method", "post", "--url",
+        "/providers/Microsoft.ResourceGraph/resources?api-version=2022-10-01", "--body",
+        [[{"query":"Resources | where type =~ 'microsoft.hybridcompute/machines' | count"}]])
+      assert.equal(3, graph.data[1].Count)
       install_extension(az, e)
       assert.equal("AADSSHLogin", az("rest", "--url", e:machine("web-01").id
         .. "/extensions?api-version=2025-01-13").value[1].name)
