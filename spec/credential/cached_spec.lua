@@ -231,7 +231,13 @@ describe("cached credential", function()
   end)
 
   both("outlives the caller that was cancelled", function()
-    local credential = setup(token(3600))
+    local gate, open, give = core.cond(), false, token(3600)
+    local credential = setup(function(...)
+      while not open do
+        gate:wait()
+      end
+      return give(...)
+    end)
     local first = core.spawn(function() return credential:token "s" end)
     local second = core.spawn(function() return credential:token "s" end)
     core.sleep(0.002)
@@ -239,6 +245,8 @@ describe("cached credential", function()
     local secret, err = first:await()
     assert.is_nil(secret)
     assert.equal("cancelled", err.code)
+    open = true
+    gate:broadcast()
     assert.equal("secret1", (second:await()))
   end)
 

@@ -24,12 +24,13 @@ local function collect(stream, into, discard)
   end)
 end
 
--- Starts it. opts: stdin (text), env, session, discard (its output is read
--- but not kept). Returns a handle with :wait()
+-- Starts it. opts: stdin (text), env, session, path (of a copy), discard (its
+-- output is read but not kept). Returns a handle with :wait()
 -- → { status=, signal=, out=, err= } and :await_output(text).
 function program.start(args, opts)
   opts = opts or {}
-  local command = { "sh", "-c", 'exec 2>&3 3>&-; exec "$@"', "sh", program.path }
+  local command = { "sh", "-c", 'exec 2>&3 3>&-; exec "$@"', "sh",
+    opts.path or program.path }
   local err_path = os.tmpname()
   command[3] = ('exec 2>"%s"; exec "$@"'):format(err_path)
   table.move(args, 1, #args, #command + 1, command)

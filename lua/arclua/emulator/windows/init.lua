@@ -55,6 +55,37 @@ end
 local SEARCH = "package.searchers[#package.searchers+1]=function(n) "
   .. "return loadfile(%q..n..'.lua') end;"
 
+-- Whether any user may run a program: all directories on the way let them through.
+local function is_open(core, path)
+  local at = 1
+  while at do
+    local stat = core.sys.stat(at == 1 and "/" or path:sub(1, at - 1), true)
+    if not stat or stat.mode & 1 == 0 then
+      return false
+    end
+    at = path:find("/", at + 1, true)
+  end
+  local stat = core.sys.stat(path, true)
+  return stat ~= nil and stat.mode & 1 == 1
+end
+
+local PROGRAM_MAX = 256 * 1024 * 1024
+
+-- The program that runs us, where a machine's login may run it: a copy when it stands in
+-- somebody's private directory.
+local function program(core, dir)
+  local self = core.sys.self()
+  if is_open(core, self) then
+    return self
+  end
+  local bytes, err = core.sys.read_file(self, PROGRAM_MAX)
+  local ok
+  if bytes then
+    ok, err = core.sys.write_file(dir .. "/program", bytes, 493)
+  end
+  return ok and dir .. "/program" or nil, err
+end
+
 --- Writes the program that a login of this machine runs: dir/shell.
 ---@param shell string  "cmd" or "powershell"
 ---@return true|nil, arclua.Error?
@@ -64,7 +95,11 @@ function windows.make(dir, shell)
   if copied == nil then
     return nil, err
   end
-  local self = core.sys.self()
+  local self
+  self, err = program(core, dir)
+  if not self then
+    return nil, err
+  end
   local chunk = (copied and SEARCH:format(dir .. "/") or "")
     .. ("require('arclua.emulator.windows').login('%s')"):format(shell)
   local lines = { "#!/bin/sh", "case $SSH_ORIGINAL_COMMAND in",
