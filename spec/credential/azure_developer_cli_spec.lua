@@ -57,7 +57,8 @@ describe("Azure Developer CLI", function()
 
   emulated.spec("is told from az by its own name and remedy", { machines = 1, az = "notice" },
     function(e)
-      local env = { ARCLUA_CONFIG = "none" }
+      -- The emulator's azd is run by the Lua of this process, with its libraries.
+      local env = { ARCLUA_CONFIG = "none", LD_PRELOAD = os.getenv "ARCLUA_PRELOAD" }
       for name, value in pairs(e.env) do
         env[name] = value
       end
