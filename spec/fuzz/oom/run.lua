@@ -46,17 +46,29 @@ local function exec(way)
   return result.err == nil and #result.stdout + #result.stderr + result.truncated == 14, result.err
 end
 
--- Ends what is under way; what is left behind beyond what there was, as text.
-local function clean(before)
-  core.linger()
-  collectgarbage()
-  collectgarbage()
-  core.linger()
+-- What is there beyond what there was, as text.
+local function more_than(before)
   local left = ""
   for kind, count in pairs(core.stats()) do
     left = left .. (count ~= before[kind] and ("%d %s "):format(count, kind) or "")
   end
   return left
+end
+
+-- Ends what is under way; what is left behind, as text. What the server began (a connection to the
+-- agent) ends by itself with its session, in a few turns of the loop.
+local function clean(before)
+  core.linger()
+  collectgarbage()
+  collectgarbage()
+  core.linger()
+  for _ = 1, 100 do
+    if more_than(before) == "" then
+      break
+    end
+    core.sleep(0.01)
+  end
+  return more_than(before)
 end
 
 -- What is wrong about an error: it is none, or says more than one without memory can know.
