@@ -69,7 +69,7 @@ describe("the Azure CLI", function()
       local graph = az("rest", "--method", "post", "--url",
         "/providers/Microsoft.ResourceGraph/resources?api-version=2022-10-01", "--body",
         [[{"query":"Resources | where type =~ 'microsoft.hybridcompute/machines' | count"}]])
-      assert.equal(3, graph.data[1].Count)
+      assert.equal(3, graph.data.rows[1][1])
       install_extension(az, e)
       assert.equal("AADSSHLogin", az("rest", "--url", e:machine("web-01").id
         .. "/extensions?api-version=2025-01-13").value[1].name)
