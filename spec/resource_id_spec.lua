@@ -50,4 +50,20 @@ describe("resource_id", function()
   it("compares without case", function()
     assert.equal(resource_id.key(ID), resource_id.key(ID:upper() .. "/"))
   end)
+
+  it("tells today's type from those of the first generation", function()
+    assert.is_true(resource_id.is_today "microsoft.HYBRIDCOMPUTE/machines")
+    for i = 2, #resource_id.TYPES do
+      assert.is_false(resource_id.is_today(resource_id.TYPES[i]))
+    end
+  end)
+
+  it("gives the subscriptions of IDs, each once", function()
+    local function id(subscription, name)
+      return resource_id.machine(subscription, "rg", name)
+    end
+    assert.same({ "B-1", "a-2" },
+      resource_id.subscriptions { id("B-1", "x"), id("a-2", "y"), id("b-1", "z") })
+    assert.same({}, resource_id.subscriptions {})
+  end)
 end)

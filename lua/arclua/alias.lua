@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- The name under which a machine's host key is kept: NAME.RG.SUBSCRIPTION.arc
-local alias = {}
+local resource_id = require "arclua.resource_id"
 
-local MACHINES = "microsoft.hybridcompute/machines"
+local alias = {}
 
 local function part(text)
   return (text:lower():gsub("[^a-z0-9-]", function(byte)
@@ -16,7 +16,7 @@ end
 ---@return string
 function alias.of(machine, cloud)
   local parts = { part(machine.name), part(machine.resource_group), part(machine.subscription) }
-  if machine.type and machine.type:lower() ~= MACHINES then
+  if machine.type and not resource_id.is_today(machine.type) then
     parts[#parts + 1] = part(machine.type)
   end
   if cloud and cloud ~= "public" then

@@ -14,6 +14,13 @@ for _, name in ipairs(resource_id.TYPES) do
   KNOWN[name:lower()] = true
 end
 
+--- Whether a type is today's, HybridCompute's, and not one of the first generation.
+---@param kind string
+---@return boolean
+function resource_id.is_today(kind)
+  return kind:lower() == MACHINES:lower()
+end
+
 local PATH = "^/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)/([^/]+)/*$"
 local NO_SEGMENT = "[%c<>%%&\\?]"
 
@@ -90,6 +97,21 @@ function resource_id.path(id)
     parts[#parts + 1] = resource_id.segment(part)
   end
   return "/" .. table.concat(parts, "/")
+end
+
+--- The subscriptions that IDs of machines are in, each once, in their order.
+---@param ids string[]
+---@return string[]
+function resource_id.subscriptions(ids)
+  local out, seen = {}, {}
+  for _, id in ipairs(ids) do
+    local subscription = resource_id.parse(id).subscription
+    if not seen[subscription:lower()] then
+      seen[subscription:lower()] = true
+      out[#out + 1] = subscription
+    end
+  end
+  return out
 end
 
 return resource_id

@@ -8,7 +8,6 @@ local machines = {}
 local API = "2025-01-13"
 local SUBSCRIPTIONS_API = "2022-12-01"
 local PROVIDER = "/providers/Microsoft.HybridCompute/machines"
-local MACHINES = "microsoft.hybridcompute/machines"
 
 -- Of a machine of another type than today's, where Resource Graph cannot be asked.
 local OLD_API = { ["microsoft.connectedvmwarevsphere/virtualmachines"] = "2022-07-15-preview" }
@@ -109,7 +108,7 @@ end
 -- Where a machine can be read: its URL, nil when no api-version of its type is known.
 local function url_of(client, id, query)
   local parts = resource_id.parse(id)
-  local api = parts.type:lower() == MACHINES and API or OLD_API[parts.type:lower()]
+  local api = resource_id.is_today(parts.type) and API or OLD_API[parts.type:lower()]
   return api and client:url(resource_id.path(id), api, query)
 end
 
@@ -117,7 +116,7 @@ end
 ---@return boolean
 function machines.can_get(id)
   local kind = resource_id.parse(id).type:lower()
-  return kind == MACHINES or OLD_API[kind] ~= nil
+  return resource_id.is_today(kind) or OLD_API[kind] ~= nil
 end
 
 local function read(client, id, query)

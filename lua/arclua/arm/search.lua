@@ -134,18 +134,6 @@ local function get(azure, set, id)
   return nil, err
 end
 
-local function subscriptions_of(ids)
-  local out, seen = {}, {}
-  for _, id in ipairs(ids) do
-    local subscription = resource_id.parse(id).subscription
-    if not seen[subscription:lower()] then
-      seen[subscription:lower()] = true
-      out[#out + 1] = subscription
-    end
-  end
-  return out
-end
-
 local function single(ids, from_graph)
   if from_graph or #ids >= SINGLE then
     return false
@@ -164,7 +152,7 @@ function search.ids(azure, set, ids, from_graph)
   if #ids == 0 then
     return true
   elseif not single(ids, from_graph) then
-    return search.where(azure, set, { kql.ids(ids) }, subscriptions_of(ids))
+    return search.where(azure, set, { kql.ids(ids) }, resource_id.subscriptions(ids))
   end
   for _, id in ipairs(ids) do
     local ok, err = get(azure, set, id)

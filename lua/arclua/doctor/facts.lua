@@ -21,25 +21,16 @@ local EXTENSIONS = "Resources | where type =~ 'microsoft.hybridcompute/machines/
   .. "typeHandlerVersion), message=tostring(properties.instanceView.status.message) "
   .. "| order by id asc"
 
-local function filter_of(list)
-  if #list > NAMED then
-    return ""
-  end
+local function ids_of(list)
   local ids = {}
   for i, machine in ipairs(list) do
     ids[i] = machine.id
   end
-  return " and " .. kql.ids(ids)
+  return ids
 end
 
-local function subscriptions_of(list)
-  local seen, out = {}, {}
-  for _, machine in ipairs(list) do
-    local key = machine.subscription:lower()
-    out[#out + 1] = not seen[key] and machine.subscription or nil
-    seen[key] = true
-  end
-  return out
+local function filter_of(list)
+  return #list > NAMED and "" or " and " .. kql.ids(ids_of(list))
 end
 
 local function text(value)
@@ -47,7 +38,7 @@ local function text(value)
 end
 
 local function query(client, list, statement)
-  return graph.query(client, statement, subscriptions_of(list))
+  return graph.query(client, statement, resource_id.subscriptions(ids_of(list)))
 end
 
 --- What Resource Graph knows, by resource_id.key: { agent, private_link, extensions }.

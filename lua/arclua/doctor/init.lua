@@ -26,7 +26,6 @@ local FAMILIES = {
 }
 
 local PARALLEL = 64
-local MACHINES = "microsoft.hybridcompute/machines"
 
 ---@class arclua.DoctorOptions
 ---@field entra boolean?     judge signing in with Entra, too
@@ -65,7 +64,7 @@ local function facts_of(run, machine, changed)
   if known then
     return known
   end
-  if machine.type:lower() ~= MACHINES then
+  if not resource_id.is_today(machine.type) then
     return nil -- the first generation of private clouds' machines tells nothing of it
   end
   local found, err = facts.arm(run.azure.arm, machine)

@@ -4,13 +4,13 @@
 local errors = require "arclua.errors"
 local quote = require "arclua.quote"
 local record = require "arclua.fleet.record"
+local resource_id = require "arclua.resource_id"
 local run_commands = require "arclua.arm.run_commands"
 local versions = require "arclua.versions"
 
 local run_command = {}
 
 local LEAST_AGENT = "1.33"
-local TYPE = "microsoft.hybridcompute/machines"
 
 run_command.NAME = "run-command"
 
@@ -60,7 +60,7 @@ end
 local function refused(machine)
   if machine.host then
     return unfit(machine, "Run Command is for machines of Azure Arc, not for hosts")
-  elseif machine.type:lower() ~= TYPE then
+  elseif not resource_id.is_today(machine.type) then
     return unfit(machine, ("Run Command is for machines of type Microsoft.HybridCompute/machines, "
       .. "not %s"):format(machine.type), "leave --via run-command away")
   elseif versions.less(machine.agent_version, LEAST_AGENT) then

@@ -5,12 +5,12 @@
 local endpoints = require "arclua.arm.endpoints"
 local errors = require "arclua.errors"
 local extensions = require "arclua.arm.extensions"
+local resource_id = require "arclua.resource_id"
 local roles = require "arclua.arm.roles"
 
 local plan = {}
 
 local DEFAULT_PORT = 22
-local MACHINES = "microsoft.hybridcompute/machines"
 
 ---@class arclua.SetupStep
 ---@field kind "provider"|"endpoint"|"service"|"port"|"extension"|"role"
@@ -98,7 +98,7 @@ local function add_extension(steps, client, machine)
     return errors.fail { code = "config", op = "enable",
       message = "Entra sign-in over SSH is for Linux; this is a Windows machine",
       remedy = "leave --entra away, or select with --os linux" }
-  elseif machine.type:lower() ~= MACHINES then
+  elseif not resource_id.is_today(machine.type) then
     return errors.fail { code = "config", op = "enable", message = "the extension is for machines "
       .. "of type Microsoft.HybridCompute/machines, not " .. machine.type,
       remedy = "leave --entra away" }
